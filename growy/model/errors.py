@@ -1,0 +1,170 @@
+"""One tree of errors. Each has a code, a message that names the thing, and the cure.
+
+At the border (HTTP, CLI, logs) an error becomes `code`, `numeric_code`, `message`, `details`; inside it is never swallowed.
+Numeric codes 5000-5999 are the server's by convention of the firmware contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class GrowyError(Exception):
+    """Root of everything growyd raises on purpose.
+
+    Args:
+        message: names the thing that is wrong.
+        cure: what the reader can do about it; shown after the message.
+        details: machine-readable facts for the HTTP error shape.
+    """
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    numeric_code: ClassVar[int] = 5000
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, cure: str = "", details: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
+        self.details = dict(details or {})
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.cure}" if self.cure else self.message
+
+
+class ConfigError(GrowyError):
+    """The settings are wrong. `faults` holds one line per fault, each beginning with the path of the setting."""
+
+    code = "CONFIGURATION_ERROR"
+    numeric_code = 5002
+
+    def __init__(self, message: str, faults: tuple[str, ...] = (), *, cure: str = "") -> None:
+        super().__init__(message, cure=cure, details={"faults": list(faults)})
+        self.faults = faults
+
+    def __str__(self) -> str:
+        lines = [self.message, *(f"  {fault}" for fault in self.faults)]
+        if self.cure:
+            lines.append(self.cure)
+        return "\n".join(lines)
+
+
+class WireError(GrowyError):
+    """A message that cannot be used. `reason` is a short stable word: it is counted and stored with the dead letter."""
+
+    code = "PAYLOAD_INVALID"
+    numeric_code = 5205
+    http_status = 400
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StoreError(GrowyError):
+    """The store cannot do what was asked of it."""
+
+    code = "DATABASE_ERROR"
+    numeric_code = 5301
+    http_status = 503
+
+
+class StoreUnavailable(StoreError):
+    """The disk is full or read-only. Nothing was committed; the same commit may be tried again."""
+
+    code = "STORE_UNAVAILABLE"
+    numeric_code = 5302
+
+
+class SchemaError(StoreError):
+    """The database on disk was written by a newer growyd, or SQLite is too old to be trusted."""
+
+    code = "SCHEMA_ERROR"
+    numeric_code = 5303
+
+
+class BrokerError(GrowyError):
+    """Something about the MQTT broker or the link to it."""
+
+    code = "MQTT_ERROR"
+    numeric_code = 5101
+    http_status = 503
+
+
+class BrokerRefused(BrokerError):
+    """The broker answered CONNECT with a refusal: credentials, client id, protocol."""
+
+    code = "MQTT_REFUSED"
+    numeric_code = 5102
+
+
+class PublishFailed(BrokerError):
+    """The broker did not take the message. Nobody may assume it was delivered."""
+
+    code = "MQTT_PUBLISH_FAILED"
+    numeric_code = 5103
+
+
+class PublishExpired(PublishFailed):
+    """The message's deadline passed before it could be sent; it never will be."""
+
+    code = "MQTT_PUBLISH_EXPIRED"
+    numeric_code = 5104
+
+
+class LibraryError(GrowyError):
+    """A sensor library cannot be loaded or failed its self-test."""
+
+    code = "SENSOR_LIBRARY_ERROR"
+    numeric_code = 5420
+    http_status = 400
+
+
+class ConversionError(GrowyError):
+    """A conversion was asked for that cannot be done (unknown type, bad parameter, library set aside)."""
+
+    code = "CONVERSION_FAILED"
+    numeric_code = 5421
+    http_status = 400
+
+
+class CalibrationError(GrowyError):
+    """A calibration that is refused, with the reason (too few points, implausible slope...)."""
+
+    code = "CALIBRATION_REFUSED"
+    numeric_code = 5422
+    http_status = 400
+
+
+class NotFound(GrowyError):
+    """The thing asked for does not exist."""
+
+    code = "NOT_FOUND"
+    numeric_code = 5404
+    http_status = 404
+
+
+class EspNotFound(NotFound):
+    code = "ESP_NOT_FOUND"
+    numeric_code = 5001
+
+
+class SensorNotFound(NotFound):
+    code = "SENSOR_NOT_FOUND"
+    numeric_code = 5210
+
+
+class Invalid(GrowyError):
+    """A request's value is wrong."""
+
+    code = "VALIDATION_ERROR"
+    numeric_code = 5205
+    http_status = 400
+
+
+class PortInUse(GrowyError):
+    """A port that growyd was told to listen on is taken."""
+
+    code = "PORT_IN_USE"
+    numeric_code = 5006
