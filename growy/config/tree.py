@@ -1,0 +1,228 @@
+"""The settings tree: every setting of growyd, declared once, with its default, its bounds and its
+documentation.
+
+Frozen values only: nothing here reads a file or the environment (`load` does). `docs/configuration.md` and
+`growyd config show` are made from this declaration.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from growy.config.broker_url import BrokerUrl, mask_url, parse_listen, require_loopback
+from growy.config.setting import setting
+
+
+@attrs.frozen(kw_only=True)
+class NodeConfig:
+    """[node]: who this Pi is."""
+
+    kaiser_id: str = setting(
+        "god",
+        "Topic prefix of this node: kaiser/{kaiser_id}/... The firmware's default is god.",
+        matches=r"[A-Za-z0-9_-]{1,63}",
+    )
+    data_dir: Path = setting(  # noqa: RUF009 - `setting` makes an attrs field, as for the others
+        Path("/var/lib/growy"), "Where databases and a grower's own libraries live."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class BrokerConfig:
+    """[broker]: the MQTT broker."""
+
+    url: str = setting(
+        "mqtt://127.0.0.1:1883",
+        "mqtt://user:pw@host:port, mqtts://..., or embedded (a broker inside growyd: quick start and tests). "
+        '`broker = "embedded"` at the top of the file is short for it.',
+        check=BrokerUrl.parse,
+        mask=mask_url,
+    )
+    embedded_listen: str = setting(
+        "127.0.0.1:1883", "host:port of the embedded broker; port 0 picks a free one.", check=parse_listen
+    )
+    client_id: str = setting(
+        "", "MQTT client id; default growyd-{kaiser_id}. Must stay the same: it names the session."
+    )
+    ca_file: str = setting("", "CA certificate for mqtts://; default the system's.")
+    keepalive: int = setting(60, "MQTT keep-alive, seconds.", at_least=5, at_most=3600)
+    inflight_window: int = setting(
+        0,
+        "How many unacknowledged messages the broker sends ahead (Mosquitto: max_inflight_messages). "
+        "0: growyd measures it at start.",
+        at_least=0,
+        at_most=65535,
+    )
+    intake_limit: int = setting(
+        20_000,
+        "Unacknowledged messages held at most; beyond, growyd stops reading the socket.",
+        at_least=100,
+        at_most=1_000_000,
+    )
+    reconnect_min: float = setting(
+        1.0, "First pause before a reconnect, seconds; doubles.", above=0, at_most=3600
+    )
+    reconnect_max: float = setting(
+        60.0, "Longest pause between reconnects, seconds.", above=0, at_most=86_400
+    )
+    breaker_failures: int = setting(
+        5, "Failed connects in a row that open the breaker.", at_least=1, at_most=1000
+    )
+    breaker_pause: float = setting(30.0, "How long the open breaker waits, seconds.", above=0, at_most=86_400)
+
+    def __attrs_post_init__(self) -> None:
+        if self.reconnect_max < self.reconnect_min:
+            raise ValueError(
+                f"reconnect_max: must be at least reconnect_min ({self.reconnect_min}), "
+                f"is {self.reconnect_max}"
+            )
+
+    @property
+    def address(self) -> BrokerUrl:
+        """The URL in its parts."""
+        return BrokerUrl.parse(self.url)
+
+    @property
+    def embedded_address(self) -> tuple[str, int]:
+        """Host and port that the embedded broker listens on."""
+        return parse_listen(self.embedded_listen)
+
+
+@attrs.frozen(kw_only=True)
+class StoreConfig:
+    """[store]: the two SQLite databases."""
+
+    path: str = setting("", "Folder of growy.db and series.db; default {node.data_dir}.")
+    commit_interval: float = setting(
+        1.0,
+        "A reading is on disk and acknowledged at most this long after receipt, seconds.",
+        at_least=0.01,
+        at_most=60,
+    )
+    synchronous: str = setting(
+        "normal",
+        "normal: survives a killed daemon; a power cut can lose what the kernel had not yet written. "
+        "full: every commit is forced to the card (more wear).",
+        one_of=("normal", "full"),
+    )
+    chunk_readings: int = setting(600, "Readings per sealed chunk, about.", at_least=60, at_most=10_000)
+    seal_interval: float = setting(
+        600.0, "How often the journal is sealed into chunks, seconds.", above=0, at_most=86_400
+    )
+    tail_readings: int = setting(
+        600, "Newest readings per series kept in memory.", at_least=10, at_most=100_000
+    )
+    retention_days: int = setting(
+        0, "Delete readings older than this many days; 0 keeps everything.", at_least=0, at_most=36_500
+    )
+    dead_letters: int = setting(
+        1000, "Dead letters kept; the oldest go first.", at_least=0, at_most=1_000_000
+    )
+    min_free_mb: int = setting(20, "Less free disk than this counts as full.", at_least=0, at_most=1_000_000)
+
+
+@attrs.frozen(kw_only=True)
+class SensorsConfig:
+    """[sensors]: sensor libraries and the worker pool."""
+
+    workers: int = setting(1, "Worker processes that convert raw values.", at_least=1, at_most=8)
+    library_dir: str = setting(
+        "",
+        "A grower's own libraries; win over a shipped one of the same name. "
+        "Default {node.data_dir}/sensor_libs.",
+    )
+    reload_interval: float = setting(
+        1.0, "How often library files are looked at for changes, seconds.", above=0, at_most=3600
+    )
+    deadline: float = setting(
+        2.0, "A conversion that takes longer kills its worker, seconds.", above=0, at_most=60
+    )
+    breaker_failures: int = setting(
+        3, "Failures in a row that set a library aside.", at_least=1, at_most=1000
+    )
+    publish_processed: bool = setting(True, "Publish converted values to sensor/{gpio}/processed.")
+
+
+@attrs.frozen(kw_only=True)
+class WebConfig:
+    """[web]: HTTP and WebSocket, one port."""
+
+    host: str = setting(
+        "127.0.0.1", "Address to listen on. Loopback only until login exists.", check=require_loopback
+    )
+    port: int = setting(8000, "Port for HTTP and WebSocket; 0 picks a free one.", at_least=0, at_most=65535)
+    socket: str = setting(
+        "", "Unix socket for the local CLI; default {node.data_dir}/growyd.sock, - for none."
+    )
+    max_connections: int = setting(200, "Open connections at most.", at_least=1, at_most=10_000)
+    max_header: int = setting(16_384, "Request line and headers, bytes.", at_least=1024, at_most=1_048_576)
+    max_body: int = setting(1_048_576, "Request body, bytes.", at_least=1024, at_most=67_108_864)
+    header_timeout: float = setting(
+        10.0, "A client must have sent its headers within this, seconds.", above=0, at_most=3600
+    )
+    idle_timeout: float = setting(
+        60.0, "An idle keep-alive connection is closed after this, seconds.", above=0, at_most=86_400
+    )
+
+
+@attrs.frozen(kw_only=True)
+class FleetConfig:
+    """[fleet]: the ESP32s."""
+
+    auto_approve: bool = setting(False, "Approve every new device by itself (demo, closed networks).")
+
+
+@attrs.frozen(kw_only=True)
+class LogConfig:
+    """[log]: structured logs."""
+
+    level: str = setting(
+        "info", "debug, info, warning or error.", one_of=("debug", "info", "warning", "error")
+    )
+    format: str = setting(
+        "auto",
+        "json, human, or auto: JSON under systemd, human on a terminal.",
+        one_of=("auto", "json", "human"),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """The whole tree."""
+
+    node: NodeConfig = attrs.field(factory=NodeConfig)
+    broker: BrokerConfig = attrs.field(factory=BrokerConfig)
+    store: StoreConfig = attrs.field(factory=StoreConfig)
+    sensors: SensorsConfig = attrs.field(factory=SensorsConfig)
+    web: WebConfig = attrs.field(factory=WebConfig)
+    fleet: FleetConfig = attrs.field(factory=FleetConfig)
+    log: LogConfig = attrs.field(factory=LogConfig)
+
+    @property
+    def store_dir(self) -> Path:
+        return _path(self.store.path) or self.data_dir
+
+    @property
+    def data_dir(self) -> Path:
+        return self.node.data_dir.expanduser()
+
+    @property
+    def library_dir(self) -> Path:
+        return _path(self.sensors.library_dir) or self.data_dir / "sensor_libs"
+
+    @property
+    def socket_path(self) -> Path | None:
+        """The unix socket of the local CLI; None: no socket is wanted."""
+        if self.web.socket == "-":
+            return None
+        return _path(self.web.socket) or self.data_dir / "growyd.sock"
+
+    @property
+    def client_id(self) -> str:
+        return self.broker.client_id or f"growyd-{self.node.kaiser_id}"
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
