@@ -80,15 +80,13 @@ class BrokerUrl:
 
 
 def mask_url(text: str) -> str:
-    """The URL with *** for its password. Works on broken URLs too: whatever stands before the last @ may be
-    secret.
-    """
-    before, at, after = text.rpartition("@")
-    if not at:
-        return text
-    scheme, slashes, login = before.rpartition("://")
-    user, colon, _ = login.partition(":")
-    return f"{scheme}{slashes}{user}{colon and ':' + MASK}@{after}"
+    """The URL with *** for its password; in a broken one, whatever may be a password is taken for one."""
+    scheme, slashes, rest = text.partition("://") if "://" in text else ("", "", text)
+    login, at, host = rest.rpartition("@")
+    user, colon, password = (login if at else rest).partition(":")
+    if not colon or (not at and re.fullmatch(r"\d*/?|[0-9A-Fa-f:.]*\](:\d*)?", password)):
+        return text  # no password, or without an @ a port or the rest of an IPv6 address
+    return f"{scheme}{slashes}{user}:{MASK}{at + host if at else ''}"
 
 
 def parse_listen(text: str) -> tuple[str, int]:
