@@ -1,0 +1,112 @@
+"""The embedded broker: rumqttd, from the iotcore wheel, in a child process. For quick start, demo and tests.
+
+The child is ours alone: it listens where it is told, ignores the terminal's Ctrl-C (the daemon must still acknowledge
+what it commits), and dies with us. It keeps sessions in memory only, so it is no broker for production: docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from growy.model.errors import BrokerError, ConfigError, PortInUse
+
+START_TIMEOUT_S = 10.0
+MAX_PAYLOAD = 1 << 20
+
+_CHILD = """
+import json, os, signal, sys, threading
+def die_with_parent():
+    sys.stdin.buffer.read()
+    os._exit(0)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+threading.Thread(target=die_with_parent, daemon=True).start()
+from iotcore.iotcore import IotCoreBroker
+IotCoreBroker(**json.loads(sys.argv[1])).run_forever()
+"""
+
+
+def check_port_free(host: str, port: int, option: str) -> None:
+    """Raises PortInUse, naming the option, if something listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortInUse(
+                f"Port {port} on {host} cannot be listened on: {error.strerror}",
+                cure=f"Stop what uses it, or choose another port with {option}",
+                details={"host": host, "port": port},
+            ) from error
+
+
+@asynccontextmanager
+async def open_embedded_broker(
+    host: str, port: int, *, option: str = "[broker] embedded_listen"
+) -> AsyncIterator[None]:
+    """Runs the broker for the time of the `with` block; it accepts connections when the block is entered.
+
+    Args:
+        option: what the person who runs us can set to choose another port.
+
+    Raises:
+        ConfigError: iotcore is not installed.
+        PortInUse: the port is taken.
+        BrokerError: it did not come up.
+    """
+    try:
+        import iotcore  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            "broker.url: the embedded broker needs the package iotcore",
+            cure="Install growyd[embedded], or set [broker] url to a Mosquitto",
+        ) from error
+    check_port_free(host, port, option)
+    options = json.dumps({"listen": host, "port": port, "max_payload_size": MAX_PAYLOAD})
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-c", _CHILD, options],
+        stdin=subprocess.PIPE,
+        # rumqttd tells every packet at level error; what matters of it we see on the connection.
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=os.path.dirname(sys.executable),  # not the current folder: it is first on the child's sys.path
+    )
+    try:
+        await _wait_listening(process, host, port)
+        yield
+    finally:
+        process.terminate()
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(3):
+                await process.wait()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            if process.stdin is not None:
+                await process.stdin.aclose()
+
+
+async def _wait_listening(process: trio.Process, host: str, port: int) -> None:
+    with trio.move_on_after(START_TIMEOUT_S):
+        while not await _accepts(host, port):
+            if process.poll() is not None:
+                raise BrokerError(f"The embedded broker ended at start with code {process.returncode}")
+            await trio.sleep(0.02)
+        return
+    raise BrokerError(f"The embedded broker did not listen on {host}:{port} within {START_TIMEOUT_S:g} s")
+
+
+async def _accepts(host: str, port: int) -> bool:
+    try:
+        stream = await trio.open_tcp_stream(host, port)
+    except OSError:
+        return False
+    await stream.aclose()
+    return True

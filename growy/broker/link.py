@@ -1,0 +1,350 @@
+"""The link to the MQTT broker: one persistent session, kept up for ever.
+
+Inbound PUBLISH messages are handed on in batches, as many as one read of the socket held, and are acknowledged by whoever
+has committed them (`Link.acknowledge`), in order of receipt. When the receiver waits, the link stops reading, TCP pushes
+back and the broker keeps the messages. Outbound messages end as acknowledged, expired or unknown, never as "probably sent".
+
+It must never look into a payload, and never acknowledge on its own.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections.abc import Awaitable, Callable, Sequence
+
+import attrs
+import trio
+
+from growy.broker.connection import LOST, Connection, open_stream
+from growy.broker.engine import Endpoint, Will
+from growy.broker.frames import Inbound, pubacks, publish_qos0
+from growy.broker.outbox import Lane, Outbox, Outcome, Outgoing
+from growy.broker.reconnect import Backoff
+from growy.model.errors import PublishExpired, PublishFailed
+from growy.ops.log import get_log
+
+log = get_log(__name__)
+
+WRITE_AHEAD = 1 << 16
+"""Bytes collected for the socket before ordinary publishes wait in the outbox instead, where they can still expire."""
+TELEMETRY_AHEAD = 1 << 18
+"""Beyond this much unwritten, `publish_soon` drops: its messages are of use now or not at all."""
+
+
+class LinkState(enum.Enum):
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    DRAINING = "draining"
+    """Reads no more; acknowledges and publishes what is left."""
+
+
+@attrs.frozen(slots=True)
+class Delivery:
+    """PUBLISH messages of one read, in order. `epoch` says on which connection: packet ids mean nothing on another."""
+
+    epoch: int
+    messages: list[Inbound]
+    received_ms: int
+    """Unix ms."""
+
+
+@attrs.frozen(kw_only=True)
+class LinkStatistics:
+    state: str
+    broker: str
+    connects: int
+    failures: int
+    breaker: str
+    last_error: str | None
+    session_present: bool
+    messages_received: int
+    bytes_received: int
+    messages_acknowledged: int
+    publishes_waiting: int
+    publishes_acknowledged: int
+    publishes_expired: int
+    publishes_unknown: int
+    telemetry_dropped: int
+    """Messages of `publish_soon` that could not go out."""
+    paused: bool
+    """True while the receiver makes the link wait (back-pressure)."""
+
+
+class Link:
+    """Made by the daemon; lives in `run`.
+
+    Args:
+        endpoint: the broker.
+        subscriptions: (filter, qos) pairs; qos at most 1.
+        deliver: takes each Delivery; may wait, which is back-pressure.
+        backoff: pauses between attempts.
+        wall_ms: the time of day, Unix ms.
+        will: what the broker says when we vanish.
+        hello: (topic, payload) published retained on each connect, before anything is subscribed.
+        farewell: the same, before an orderly DISCONNECT.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        subscriptions: Sequence[tuple[str, int]],
+        deliver: Callable[[Delivery], Awaitable[None]],
+        backoff: Backoff,
+        wall_ms: Callable[[], int],
+        will: Will | None = None,
+        hello: Callable[[], tuple[str, bytes]] | None = None,
+        farewell: Callable[[], tuple[str, bytes]] | None = None,
+    ) -> None:
+        if any(qos > 1 for _, qos in subscriptions):
+            raise ValueError("growyd subscribes with QoS 0 or 1: a QoS 2 flow cannot wait for a commit")
+        self._endpoint = endpoint
+        self._subscriptions = list(subscriptions)
+        self._deliver = deliver
+        self._backoff = backoff
+        self._wall_ms = wall_ms
+        self._will = will
+        self._hello = hello
+        self._farewell = farewell
+        self._outbox = Outbox()
+        self._room = trio.Event()
+        self._waiters: dict[int, trio.Event] = {}
+        self._connection: Connection | None = None
+        self._reading = trio.CancelScope()
+        self._state = LinkState.DISCONNECTED
+        self._state_changed = trio.Event()
+        self._epoch = 0
+        self._session_present = False
+        self._last_error: str | None = None
+        self._connects = 0
+        self._failures = 0
+        self._received = 0
+        self._received_bytes = 0
+        self._acknowledged = 0
+        self._telemetry_dropped = 0
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        return self._state is LinkState.CONNECTED
+
+    async def wait_connected(self) -> None:
+        while self._state is not LinkState.CONNECTED:
+            await self._state_changed.wait()
+
+    def statistics(self) -> LinkStatistics:
+        connection = self._connection
+        return LinkStatistics(
+            state=self._state.value,
+            broker=str(self._endpoint),
+            connects=self._connects,
+            failures=self._failures,
+            breaker=self._backoff.breaker.value,
+            last_error=self._last_error,
+            session_present=self._session_present,
+            messages_received=self._received,
+            bytes_received=self._received_bytes + (connection.bytes_received if connection else 0),
+            messages_acknowledged=self._acknowledged,
+            publishes_waiting=len(self._outbox),
+            publishes_acknowledged=self._outbox.acknowledged,
+            publishes_expired=self._outbox.expired,
+            publishes_unknown=self._outbox.unknown,
+            telemetry_dropped=self._telemetry_dropped,
+            paused=connection is not None and connection.paused_since is not None,
+        )
+
+    def _become(self, state: LinkState) -> None:
+        self._state = state
+        self._state_changed.set()
+        self._state_changed = trio.Event()
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Connects, serves, reconnects, until cancelled; then says `farewell` and DISCONNECT, so that the will stays unsaid."""
+        task_status.started()
+        while True:
+            self._backoff = self._backoff.retrying()
+            wait = 0.0
+            try:
+                await self._serve_once()
+            except* LOST as group:
+                wait = self._note_failure(_root(group))
+            self._become(LinkState.DISCONNECTED)
+            await trio.sleep(wait)
+
+    def drain(self) -> None:
+        """Stops reading, for good. What was read can still be acknowledged; what was not stays with the broker."""
+        self._reading.cancel()
+        if self._connection is not None:
+            self._become(LinkState.DRAINING)
+
+    def _note_failure(self, error: BaseException) -> float:
+        self._failures += 1
+        self._last_error = str(error) or type(error).__name__
+        self._backoff, wait = self._backoff.failed(random.random())
+        log.warning(
+            "broker connection failed",
+            broker=str(self._endpoint),
+            error=self._last_error,
+            failures=self._backoff.failures,
+            breaker=self._backoff.breaker.value,
+            retry_in_s=round(wait, 1),
+        )
+        return wait
+
+    async def _serve_once(self) -> None:
+        self._become(LinkState.CONNECTING)
+        stream = await open_stream(self._endpoint)
+        self._epoch += 1
+        connection = Connection(stream, self._endpoint, self._will, self._epoch, self._on_published)
+        self._connection = connection
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(connection.write_loop, self._pump)
+                early: list[Inbound] = []
+                hello = self._hello() if self._hello is not None else None
+                await connection.handshake(self._subscriptions, hello, early.extend)
+                self._session_present = connection.session_present
+                self._backoff = self._backoff.connected()
+                self._connects += 1
+                self._last_error = None
+                self._become(LinkState.CONNECTED)
+                log.info(
+                    "broker connected", broker=str(self._endpoint), session_present=connection.session_present
+                )
+                self._pump()
+                nursery.start_soon(connection.keep_alive_loop)
+                with self._reading:
+                    await self._receive(connection, early)
+                    while True:
+                        await self._receive(connection, await connection.read())
+                        self._pump()
+                await trio.sleep_forever()  # draining: cancelled when all is said
+        finally:
+            self._received_bytes += connection.bytes_received
+            self._connection = None
+            self._outbox.disconnected()
+            await connection.close(self._farewell() if self._farewell is not None else None)
+
+    async def _receive(self, connection: Connection, messages: list[Inbound]) -> None:
+        if messages:
+            self._received += len(messages)
+            connection.paused_since = trio.current_time()
+            await self._deliver(Delivery(connection.epoch, messages, self._wall_ms()))
+            connection.paused_since = None
+
+    def acknowledge(self, epoch: int, mids: Sequence[int]) -> bool:
+        """Acknowledges packet ids of connection `epoch`, in order of receipt.
+
+        Returns False, and does nothing, if that connection is gone: the broker will deliver those messages again.
+        """
+        connection = self._connection
+        if connection is None or connection.epoch != epoch:
+            return False
+        self._acknowledged += len(mids)
+        connection.write(pubacks(mids))
+        return True
+
+    # -- publishing ----------------------------------------------------------------------------------------------
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        timeout_s: float = 10.0,
+        lane: Lane = Lane.NORMAL,
+    ) -> None:
+        """Publishes and waits for the broker's acknowledgement (QoS 0: until it is handed to the connection).
+
+        Args:
+            timeout_s: deadline. After it, a message that was not sent never will be, whatever reconnects later.
+            lane: the emergency lane overtakes everything else that waits.
+
+        Raises:
+            PublishExpired: the deadline passed before it could be sent.
+            PublishFailed: sent, but not acknowledged by the deadline: it may or may not have arrived.
+
+        Cancelling withdraws the message if it was not sent yet.
+        """
+        if qos not in (0, 1):
+            raise ValueError("qos must be 0 or 1: a QoS 2 flow, once begun, cannot be ended by a deadline")
+        message = Outgoing(topic, payload, qos, retain, lane, trio.current_time() + timeout_s)
+        done = trio.Event()
+        try:
+            with trio.move_on_at(message.deadline):
+                while lane is Lane.NORMAL and self._outbox.full:
+                    await self._room.wait()
+                self._waiters[id(message)] = done
+                self._outbox.put(message)
+                self._pump()
+                if message.outcome in (Outcome.WAITING, Outcome.SENT):
+                    await done.wait()
+        finally:
+            self._waiters.pop(id(message), None)
+            self._outbox.abandon(message)
+        if message.outcome is Outcome.EXPIRED:
+            raise PublishExpired(
+                f"{topic} could not be published within {timeout_s:g} s", cure="Check the broker"
+            )
+        if message.outcome is not Outcome.ACKNOWLEDGED:
+            raise PublishFailed(f"The broker did not acknowledge {topic} within {timeout_s:g} s")
+
+    def publish_soon(self, topic: str, payload: bytes) -> bool:
+        """Publishes with QoS 0 what is of use now or not at all. Returns False, and counts, when it cannot."""
+        connection = self._connection
+        if (
+            connection is None
+            or self._state is not LinkState.CONNECTED
+            or connection.unwritten > TELEMETRY_AHEAD
+        ):
+            self._telemetry_dropped += 1
+            return False
+        connection.write(publish_qos0(topic, payload))
+        return True
+
+    def _pump(self) -> None:
+        """Hands waiting messages to the connection, as far as there is room. Never from inside a callback of paho."""
+        connection = self._connection
+        if connection is None or self._state not in (LinkState.CONNECTED, LinkState.DRAINING):
+            return
+        while True:
+            message = self._outbox.next(
+                trio.current_time(), emergency_only=connection.unwritten > WRITE_AHEAD
+            )
+            if message is None:
+                break
+            urgent = message.lane is Lane.EMERGENCY
+            mid = connection.publish(
+                message.topic, message.payload, qos=message.qos, retain=message.retain, overtake=urgent
+            )
+            self._outbox.sent(message, mid)
+            if message.outcome is Outcome.ACKNOWLEDGED:
+                self._wake(message)
+        if not self._outbox.full:
+            self._room.set()
+            self._room = trio.Event()
+
+    def _on_published(self, mid: int) -> None:
+        message = self._outbox.published(mid)
+        if message is not None:
+            self._wake(message)
+
+    def _wake(self, message: Outgoing) -> None:
+        done = self._waiters.get(id(message))
+        if done is not None:
+            done.set()
+
+
+def _root(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first cause in a group: what a person wants to read."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,180 @@
+"""Messages -> columns. Synchronous and lean: this runs for every message, on the trio thread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import attrs
+
+from growy.broker.link import Delivery
+from growy.intake.outcomes import MessageOutcome, Outcomes
+from growy.intake.replay import ReplayFilter
+from growy.intake.slots import Slots
+from growy.model.errors import WireError
+from growy.model.messages import PiEnhancedRequest, SensorBatch, SensorData
+from growy.model.reading import NO_SEQ, TimeSource
+from growy.model.time import measured_at
+from growy.ops.log import get_log
+from growy.store.deadletters import DeadLetter
+from growy.wire.decode import Message, decode, decode_sensor_data
+from growy.wire.topics import Topic, TopicKind, parse_topic
+
+log = get_log(__name__)
+
+MAX_ROUTES = 10_000
+"""Topics remembered. A broker that invents topics must not fill the memory; beyond, topics are parsed each time."""
+
+MAX_LETTERS = 1000
+"""Dead letters carried to one commit; in a flood the rest is only counted, as the table would drop them again anyway."""
+
+OnEvent: TypeAlias = Callable[[Topic, Message, int], None]
+"""Takes what is not a reading: (topic, message, Unix ms of receipt). Must not block."""
+OnRequest: TypeAlias = Callable[[Topic, PiEnhancedRequest], bool]
+"""Takes a conversion request; False when it cannot take any more now."""
+
+
+@attrs.define(slots=True, eq=False)
+class Gathered:
+    """Readings on their way to conversion, as lists of equal length, with what is to be acknowledged after them."""
+
+    series: list[int] = attrs.Factory(list)
+    ts_ms: list[int] = attrs.Factory(list)
+    rx_ms: list[int] = attrs.Factory(list)
+    raw: list[float] = attrs.Factory(list)
+    seq: list[int] = attrs.Factory(list)
+    source: list[int] = attrs.Factory(list)
+    local: list[float] = attrs.Factory(list)
+    """The device's own value where it says that it converted itself; NaN where we convert."""
+    quality: list[int] = attrs.Factory(list)
+    """The device's verdict."""
+    letters: list[DeadLetter] = attrs.Factory(list)
+    acks: list[tuple[int, list[int]]] = attrs.Factory(list)
+    """(connection epoch, packet ids), in order of receipt."""
+    messages: int = 0
+    since: float = math.inf
+    """Clock of trio when the oldest of it was received."""
+
+
+class Gatherer:
+    """Decodes deliveries into a `Gathered`.
+
+    Args:
+        on_event, on_request: where the other messages go.
+    """
+
+    def __init__(
+        self, slots: Slots, replay: ReplayFilter, outcomes: Outcomes, on_event: OnEvent, on_request: OnRequest
+    ) -> None:
+        self._slots = slots
+        self._replay = replay
+        self._outcomes = outcomes
+        self._on_event = on_event
+        self._on_request = on_request
+        self._routes: dict[bytes, Topic] = {}
+
+    def gather(self, delivery: Delivery, into: Gathered, now: float) -> None:
+        """Every message of the delivery ends in exactly one outcome; none raises."""
+        outcomes = self._outcomes
+        messages = outcomes.messages
+        routes = self._routes
+        rx_ms = delivery.received_ms
+        mids: list[int] = []
+        before = len(into.series) + len(into.letters)
+        for topic_bytes, payload, mid, dup, retain in delivery.messages:
+            if mid:
+                mids.append(mid)
+            try:
+                topic = routes.get(topic_bytes)
+                if topic is None:
+                    topic = self._route(topic_bytes)
+                if retain and topic.kind is not TopicKind.WILL:
+                    messages[MessageOutcome.RETAINED] += 1
+                elif topic.kind is TopicKind.SENSOR_DATA:
+                    reading = decode_sensor_data(payload)
+                    new = self._reading(topic_bytes, topic, topic.gpio or 0, reading, dup, rx_ms, into)
+                    messages[MessageOutcome.READING if new else MessageOutcome.DUPLICATE] += 1
+                else:
+                    messages[self._other(topic_bytes, topic, payload, dup, rx_ms, into)] += 1
+            except WireError as error:
+                messages[MessageOutcome.DEAD_LETTER] += 1
+                self._refuse(topic_bytes, payload, rx_ms, error, into)
+        outcomes.received += len(delivery.messages)
+        into.messages += len(delivery.messages)
+        if mids:
+            into.acks.append((delivery.epoch, mids))
+        if into.since == math.inf and (mids or len(into.series) + len(into.letters) > before):
+            into.since = now
+
+    def _route(self, topic_bytes: bytes) -> Topic:
+        topic = parse_topic(topic_bytes)
+        if len(self._routes) < MAX_ROUTES:
+            self._routes[topic_bytes] = topic
+        return topic
+
+    def _reading(
+        self,
+        topic_bytes: bytes,
+        topic: Topic,
+        gpio: int,
+        m: SensorData,
+        dup: bool,
+        rx_ms: int,
+        into: Gathered,
+    ) -> bool:
+        """Appends a reading, unless it was here before."""
+        slot = self._slots.find(topic_bytes, topic.esp_id, gpio, m, rx_ms)
+        ts_ms, source = measured_at(m.ts, m.time_valid, rx_ms)
+        seq = NO_SEQ if m.seq is None else m.seq
+        raw = m.raw
+        if self._replay.seen(slot.series, seq, ts_ms if source is TimeSource.DEVICE else 0, raw, dup=dup):
+            self._outcomes.readings_duplicate += 1
+            return False
+        self._outcomes.readings_received += 1
+        into.series.append(slot.series)
+        into.ts_ms.append(ts_ms)
+        into.rx_ms.append(rx_ms)
+        into.raw.append(raw)
+        into.seq.append(seq)
+        into.source.append(source)
+        into.quality.append(m.quality)
+        into.local.append(math.nan if m.raw_mode or m.value is None else m.value)
+        return True
+
+    def _other(
+        self, topic_bytes: bytes, topic: Topic, payload: bytes, dup: bool, rx_ms: int, into: Gathered
+    ) -> MessageOutcome:
+        message = decode(topic, payload)
+        if isinstance(message, SensorBatch):
+            for refused in message.refused:
+                error = WireError(refused.reason, f"reading {refused.index}: {refused.message}")
+                self._refuse(topic_bytes, payload, rx_ms, error, into)
+            # A list, not a generator: every reading must be looked at.
+            new = [
+                self._reading(topic_bytes, topic, reading.gpio or 0, reading, dup, rx_ms, into)
+                for reading in message.readings
+            ]
+            return MessageOutcome.READING if any(new) else MessageOutcome.DUPLICATE
+        if isinstance(message, PiEnhancedRequest):
+            if not self._on_request(topic, message):
+                raise WireError("busy", "too many conversion requests wait already")
+            return MessageOutcome.REQUEST
+        try:
+            self._on_event(topic, message, rx_ms)
+        except Exception as error:
+            # One message must never end the intake, whatever is wrong with the code that takes it: the fault is
+            # logged with its trace, counted, and the message kept.
+            log.error("a message could not be handled", topic=topic_bytes.decode(), exc_info=error)
+            raise WireError("handler_fault", f"{type(error).__name__}: {error}") from error
+        return MessageOutcome.EVENT
+
+    def _refuse(self, topic: bytes, payload: bytes, rx_ms: int, error: WireError, into: Gathered) -> None:
+        self._outcomes.dead_letters[error.reason] += 1
+        name = topic.decode("utf-8", "replace")
+        source = name.rsplit("/", 1)[0]
+        log.once_per((source, error.reason)).warning(
+            "message cannot be used", topic=name, reason=error.reason, error=error.message
+        )
+        if len(into.letters) < MAX_LETTERS:
+            into.letters.append(DeadLetter.of(rx_ms, name, payload, error.reason, error.message))
