@@ -1,0 +1,89 @@
+"""What an operator looks at: the parts' statistics, as JSON and for Prometheus, and the messages that could
+not be used."""
+
+from __future__ import annotations
+
+import time
+
+import attrs
+from attrs import validators as v
+
+from growy.web.answers import PROMETHEUS, Response, answer, iso
+from growy.web.app import App
+from growy.web.metrics import exposition
+from growy.web.router import Auth, Call, Endpoint
+
+
+@attrs.frozen
+class DeadLetterQuery:
+    limit: int = attrs.field(default=100, validator=[v.ge(1), v.le(1000)])
+
+
+def figures_of(app: App) -> dict[str, object]:
+    """The statistics records of all parts, by part."""
+    return {
+        "store": app.store.statistics(),
+        "sensors": app.pool.statistics(),
+        "live": app.hub.statistics(),
+        **{name: ask() for name, ask in app.parts.items()},
+    }
+
+
+async def statistics(call: Call) -> Response:
+    app = call.app
+    now_ms = int(time.time() * 1000)
+    return answer(
+        {
+            "success": True,
+            "version": app.version,
+            "node": app.node,
+            "started_at": iso(app.started_ms),
+            "uptime_seconds": (now_ms - app.started_ms) // 1000,
+            "timestamp": iso(now_ms),
+            "health": app.health(),
+            "parts": figures_of(app),
+        }
+    )
+
+
+async def metrics(call: Call) -> Response:
+    app = call.app
+    text = exposition({"health": app.health(), **figures_of(app)}) + (
+        "# TYPE growy_build_info untyped\n"
+        f'growy_build_info{{version="{app.version}",node="{app.node}"}} 1\n'
+        f"# TYPE growy_uptime_seconds untyped\ngrowy_uptime_seconds {time.time() - app.started_ms / 1000:.1f}\n"
+    )
+    return Response(200, text.encode(), PROMETHEUS)
+
+
+async def dead_letters(call: Call, query: DeadLetterQuery) -> Response:
+    letters = await call.app.store.dead_letters(query.limit)
+    data = [
+        {
+            "id": letter.id,
+            "received_at": iso(letter.received_ms),
+            "topic": letter.topic,
+            "reason": letter.reason,
+            "message": letter.message,
+            "size": letter.size,
+            "payload": letter.payload.decode(errors="backslashreplace"),
+        }
+        for letter in letters
+    ]
+    return answer({"success": True, "data": data, "count": len(data)})
+
+
+ENDPOINTS = (
+    Endpoint(method="GET", path="/api/v1/statistics", summary="Figures of all parts", handler=statistics),
+    Endpoint(
+        method="GET",
+        path="/api/v1/deadletters",
+        summary="Messages that could not be used",
+        handler=dead_letters,
+        query=DeadLetterQuery,
+    ),
+    Endpoint(method="GET", path="/metrics", summary="Prometheus", handler=metrics, auth=Auth.PUBLIC),
+    Endpoint(
+        method="GET", path="/api/v1/health/metrics", summary="Prometheus", handler=metrics, auth=Auth.PUBLIC
+    ),
+)

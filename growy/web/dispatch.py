@@ -1,0 +1,93 @@
+"""A request with its body -> an answer: finds the endpoint, validates, calls the handler, and turns every
+error into the one shape. Knows no sockets. Nothing but a Response may leave it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections import Counter
+
+import attrs
+
+from growy.model.errors import GrowyError
+from growy.web.answers import Response, error_answer, internal_error
+from growy.web.app import App
+from growy.web.inputs import body_of, query_of
+from growy.web.router import Call, Match, Router
+
+log = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
+
+
+@attrs.frozen(slots=True)
+class Request:
+    """The head of a request: `path` and `query` as sent (still percent-encoded)."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[bytes, bytes]
+    """Lower-case names; of a repeated header the last."""
+    request_id: str
+
+
+def request_id_of(headers: dict[bytes, bytes]) -> str:
+    """The client's X-Request-ID when it is harmless to log and to echo, else a new one."""
+    theirs = headers.get(b"x-request-id")
+    if theirs is not None and _REQUEST_ID.fullmatch(theirs):
+        return theirs.decode()
+    return secrets.token_hex(8)
+
+
+@attrs.define
+class DispatchCounts:
+    requests: int = 0
+    errors: Counter[str] = attrs.field(factory=Counter)
+    """Answers that were errors, by code."""
+    faults: int = 0
+    """Handlers that failed in a way nobody foresaw: each is in the log with its request id."""
+
+
+class Dispatcher:
+    """Routes and answers requests for one App."""
+
+    def __init__(self, app: App, router: Router) -> None:
+        self.app = app
+        self.router = router
+        self.counts = DispatchCounts()
+
+    def find(self, request: Request) -> Match | Response:
+        """The endpoint, or the error answer; before the body is read, so that nobody uploads to nowhere."""
+        try:
+            return self.router.find(request.method, request.path)
+        except GrowyError as error:
+            return self.refuse(error, request.request_id)
+
+    async def answer(self, request: Request, match: Match, body: bytes) -> Response:
+        """Cancellation passes through; everything else becomes an answer."""
+        self.counts.requests += 1
+        endpoint = match.endpoint
+        assert endpoint.handler is not None  # WebSockets never come here: the connection serves them
+        try:
+            inputs: list[object] = []
+            if endpoint.query is not None:
+                inputs.append(query_of(request.query, endpoint.query))
+            if endpoint.body is not None:
+                inputs.append(body_of(body, endpoint.body))
+            return await endpoint.handler(Call(self.app, request.request_id, match.parameters), *inputs)
+        except GrowyError as error:
+            return self.refuse(error, request.request_id)
+        except Exception:
+            # The border: a fault in a handler costs one request; it is counted and logged.
+            self.counts.faults += 1
+            self.counts.errors["INTERNAL_ERROR"] += 1
+            log.exception("%s %s failed, request id %s", request.method, endpoint.path, request.request_id)
+            return internal_error(request.request_id)
+
+    def refuse(self, error: GrowyError, request_id: str) -> Response:
+        """An error as an answer, counted by its code."""
+        self.counts.errors[error.code] += 1
+        return error_answer(error, request_id)

@@ -1,0 +1,164 @@
+"""Query strings and JSON bodies -> attrs records, by cattrs. Every fault is reported at once, with the name
+of the field.
+
+Unknown fields are ignored: clients of several generations send more than one server needs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NewType, TypeVar
+from urllib.parse import parse_qsl
+
+import cattrs
+import msgspec
+from cattrs.errors import BaseValidationError
+
+from growy.model.errors import Invalid
+from growy.model.time import MS_ABOVE
+
+T = TypeVar("T")
+
+Moment = NewType("Moment", int)
+"""Unix ms, from ISO-8601 (without an offset: UTC), Unix seconds or Unix milliseconds."""
+MOST_PARAMETERS = 64
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+def moment(said: object) -> Moment:
+    """Raises ValueError when it is not a time."""
+    text = str(said).strip()
+    if isinstance(said, bool):
+        raise TypeError(f"{said} is not a time")
+    if _NUMBER.fullmatch(text):
+        number = float(text)
+        if (
+            not abs(number) < 253_402_300_800_000
+        ):  # the end of year 9999 in ms: beyond, no calendar has a name for it
+            raise ValueError(f"{text} is beyond the year 9999")
+        return Moment(int(number if abs(number) > MS_ABOVE else number * 1000))
+    try:
+        # A "+" in a query string is a blank unless it was escaped; clients forget that in +01:00.
+        parsed = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not ISO-8601, Unix seconds or Unix milliseconds") from None
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=UTC)
+    return Moment(round(parsed.timestamp() * 1000))
+
+
+def _integer(said: object, _: object) -> int:
+    if isinstance(said, bool) or not isinstance(said, int | float | str):
+        raise TypeError(f"{said!r} is not an integer")
+    try:
+        number = int(said)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{said!r} is not an integer") from None
+    if isinstance(said, float) and number != said:
+        raise ValueError(f"{said} is not an integer")
+    return number
+
+
+def _float(said: object, _: object) -> float:
+    if isinstance(said, bool) or not isinstance(said, int | float | str):
+        raise TypeError(f"{said!r} is not a number")
+    try:
+        number = float(said)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{said!r} is not a number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{said!r} is not a finite number")
+    return number
+
+
+def _boolean(said: object, _: object) -> bool:
+    if isinstance(said, bool):
+        return said
+    word = str(said).lower()
+    if word in ("true", "1", "yes", "on"):
+        return True
+    if word in ("false", "0", "no", "off"):
+        return False
+    raise ValueError(f"{said!r} is not true or false")
+
+
+def _text(said: object, _: object) -> str:
+    if not isinstance(said, str):
+        raise TypeError(f"{said!r} is not a string")
+    return said
+
+
+def _moment(said: object, _: object) -> Moment:
+    return moment(said)
+
+
+_converter = cattrs.Converter()
+_converter.register_structure_hook(int, _integer)
+_converter.register_structure_hook(float, _float)
+_converter.register_structure_hook(bool, _boolean)
+_converter.register_structure_hook(str, _text)
+_converter.register_structure_hook(Moment, _moment)
+# Of `float | None` and its like, cattrs finds the hooks above by itself; a free JSON object stays what it is.
+_converter.register_structure_hook_func(lambda kind: kind == dict[str, object], lambda said, _: _object(said))
+
+
+def _object(said: object) -> dict[str, object]:
+    if not isinstance(said, dict):
+        raise TypeError("not a JSON object")
+    return said
+
+
+def query_of(text: str, model: type[T]) -> T:
+    """A query string as `model`. An empty value counts as absent; of a repeated name the last counts.
+
+    Raises Invalid.
+    """
+    try:
+        pairs = parse_qsl(text, keep_blank_values=False, max_num_fields=MOST_PARAMETERS)
+    except ValueError as error:
+        raise Invalid(f"More than {MOST_PARAMETERS} query parameters") from error
+    return _structure(dict(pairs), model, "query parameter")
+
+
+def body_of(body: bytes, model: type[T]) -> T:
+    """A JSON body as `model`. Raises Invalid."""
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise Invalid("The body is not JSON", details={"reason": str(error)[:200]}) from error
+    except RecursionError as error:  # a megabyte of "["
+        raise Invalid("The body is nested too deeply") from error
+    if not isinstance(said, dict):
+        raise Invalid("The body is not a JSON object")
+    return _structure(said, model, "field")
+
+
+def _structure(said: Mapping[str, object], model: type[T], what: str) -> T:
+    try:
+        return _converter.structure(said, model)
+    except BaseValidationError as error:
+        faults = cattrs.transform_error(error, path="", format_exception=_say)
+        lines = [_name(fault) for fault in faults]
+        raise Invalid(
+            f"Wrong {what}{'s' if len(lines) > 1 else ''}: {'; '.join(lines)}", details={"faults": lines}
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise Invalid(f"Wrong {what}s: {error}", details={"faults": [str(error)]}) from error
+
+
+def _say(error: BaseException, _: type | None) -> str:
+    if isinstance(error, KeyError):
+        return f"is missing: {error.args[0]}"
+    return str(error)
+
+
+def _name(fault: str) -> str:
+    """cattrs says `message @ .path`; people read `path: message`."""
+    message, _, path = fault.rpartition(" @ ")
+    path = path.lstrip(".$")
+    if message.startswith("is missing: "):
+        return f"{message.removeprefix('is missing: ')}: is missing"
+    return f"{path}: {message}" if path else message

@@ -1,0 +1,66 @@
+"""Which names and web pages may talk to growyd. Pure.
+
+growyd has no login yet and listens on loopback only; a web browser on the same machine could still be used by
+a page from elsewhere: by posting to 127.0.0.1 (the request carries that page's Origin), by opening a
+WebSocket (which no same-origin rule stops), or by letting a name of its own point to 127.0.0.1 (DNS
+rebinding: the request carries that name as Host). Names that nobody on the internet can own (single labels,
+.local and the like) and bare addresses pass.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from growy.web.answers import Forbidden
+
+_LOCAL_SUFFIXES = (".localhost", ".local", ".lan", ".home.arpa", ".internal", ".box")
+"""Reserved for local use (RFC 6761, 6762, 8375; .internal by ICANN 2024), .lan and .box as home routers give
+them."""
+
+
+def host_of(authority: str) -> str:
+    """The name or address in `host`, `host:port`, `[v6]:port`; lower-case, without a final dot."""
+    text = authority.strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0].rstrip(".")
+
+
+def is_local_name(host: str) -> bool:
+    """Whether no stranger can make this name point to us."""
+    if "." not in host or host.endswith(_LOCAL_SUFFIXES):
+        return True
+    return is_address(host)
+
+
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def check_host(authority: str) -> None:
+    """Raises Forbidden for a Host header that names us by a name from the internet."""
+    host = host_of(authority)
+    if not is_local_name(host):
+        raise Forbidden(
+            f"growyd is not known as {host[:100]!r}",
+            cure="Ask for it as localhost, by its address or its local name",
+        )
+
+
+def check_origin(origin: str, authority: str) -> None:
+    """Raises Forbidden for a changing request or a WebSocket that comes from a foreign page.
+
+    Args:
+        origin: the Origin header, `scheme://host[:port]` or `null`.
+        authority: the Host header of the same request.
+    """
+    host = host_of(origin.partition("://")[2])
+    if host and (host == host_of(authority) or host in ("localhost", "::1") or host.startswith("127.")):
+        return
+    raise Forbidden(
+        f"Pages from {origin[:100]!r} may not use growyd", cure="Use the page that growyd itself serves"
+    )

@@ -1,0 +1,138 @@
+"""One registry of endpoints: what is routed, validated and documented comes from here. Pure; it must never do
+I/O."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from urllib.parse import unquote_to_bytes
+
+import attrs
+
+from growy.model.errors import Invalid, NotFound
+from growy.web.answers import MethodNotAllowed, Response
+from growy.web.app import App
+
+
+class Auth(enum.StrEnum):
+    """Who may call an endpoint, once login exists. Recorded now so that nothing is forgotten then."""
+
+    PUBLIC = "public"
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+@attrs.frozen(slots=True)
+class Call:
+    """One request, as a handler sees it."""
+
+    app: App
+    request_id: str
+    path: Mapping[str, str]
+    """Path parameters, decoded."""
+
+    def integer(self, name: str) -> int:
+        """A path parameter that is a number. Raises Invalid naming it."""
+        text = self.path[name]
+        if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+            raise Invalid(f"{name} in the path is not a number: {text[:64]!r}")
+        return int(text)
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """One thing that can be asked. The handler is called with the Call, then the query model, then the body
+    model, as far as they are declared."""
+
+    method: str
+    path: str
+    """Template with `{parameter}` segments, without a trailing slash (the root apart)."""
+    summary: str
+    handler: Callable[..., Awaitable[Response]] | None = None
+    """None: a WebSocket, which the connection itself serves."""
+    query: type | None = None
+    body: type | None = None
+    auth: Auth = Auth.VIEWER
+
+
+@attrs.frozen(slots=True)
+class Match:
+    endpoint: Endpoint
+    parameters: dict[str, str]
+
+
+@attrs.define
+class _Node:
+    words: dict[str, _Node] = attrs.field(factory=dict)
+    parameter: _Node | None = None
+    name: str = ""
+    endpoints: dict[str, Endpoint] = attrs.field(factory=dict)
+
+
+class Router:
+    """Finds the endpoint of a request. A word beats a parameter, whatever the order of registration."""
+
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        """Raises ValueError when two endpoints claim the same method and path."""
+        self.endpoints = tuple(endpoints)
+        self._root = _Node()
+        for endpoint in self.endpoints:
+            self._add(endpoint)
+
+    def _add(self, endpoint: Endpoint) -> None:
+        node = self._root
+        for part in _parts(endpoint.path):
+            if part.startswith("{"):
+                name = part.strip("{}")
+                node.parameter = node.parameter or _Node(name=name)
+                if node.parameter.name != name:
+                    raise ValueError(f"{endpoint.path}: {name} is called {node.parameter.name} elsewhere")
+                node = node.parameter
+            else:
+                node = node.words.setdefault(part, _Node())
+        if endpoint.method in node.endpoints:
+            raise ValueError(f"{endpoint.method} {endpoint.path} is claimed twice")
+        node.endpoints[endpoint.method] = endpoint
+
+    def find(self, method: str, path: str) -> Match:
+        """Raises NotFound, MethodNotAllowed, Invalid (a path that is not UTF-8)."""
+        parts = [_decoded(part) if "%" in part else part for part in _parts(path)]
+        found = _walk(self._root, parts, 0, {})
+        if found is None:
+            raise NotFound(f"Nothing is at {path[:200]}", cure="GET / names where the API begins")
+        endpoints, parameters = found
+        endpoint = endpoints.get(method) or (endpoints.get("GET") if method == "HEAD" else None)
+        if endpoint is None:
+            allow = sorted(endpoints | ({"HEAD": None} if "GET" in endpoints else {}))
+            raise MethodNotAllowed(
+                f"{method[:32]} is not possible at {path[:200]}",
+                cure=f"Possible: {', '.join(allow)}",
+                details={"allow": ", ".join(allow)},
+            )
+        return Match(endpoint, parameters)
+
+
+def _parts(path: str) -> list[str]:
+    return path.strip("/").split("/") if path != "/" else []
+
+
+def _decoded(part: str) -> str:
+    try:
+        return unquote_to_bytes(part).decode()
+    except UnicodeDecodeError:
+        raise Invalid("The path is not UTF-8") from None
+
+
+def _walk(
+    node: _Node, parts: list[str], at: int, parameters: dict[str, str]
+) -> tuple[dict[str, Endpoint], dict[str, str]] | None:
+    if at == len(parts):
+        return (node.endpoints, parameters) if node.endpoints else None
+    word = node.words.get(parts[at])
+    if word is not None and (found := _walk(word, parts, at + 1, parameters)) is not None:
+        return found
+    if node.parameter is None or not parts[at]:
+        return None
+    return _walk(node.parameter, parts, at + 1, {**parameters, node.parameter.name: parts[at]})

@@ -1,0 +1,173 @@
+"""The web server: opens the doors, gives each connection its task, counts. Everything a client says is
+handled elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import attrs
+import trio
+
+from growy.config import WebConfig
+from growy.web.answers import TooBusy, error_answer
+from growy.web.api import ENDPOINTS
+from growy.web.app import App
+from growy.web.connection import ConnectionCounts, HttpConnection, linger
+from growy.web.dispatch import Dispatcher
+from growy.web.limits import Limits
+from growy.web.listeners import open_tcp, open_unix
+from growy.web.router import Router
+from growy.web.websocket import serve_live
+
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class WebStatistics:
+    """Counters since start; `connections` is of now."""
+
+    connections: int
+    connections_total: int
+    refused: int
+    """Connections turned away because there were too many."""
+    requests: int
+    answers: dict[str, int]
+    """By status."""
+    errors: dict[str, int]
+    """Error answers by code."""
+    timeouts: int
+    faults: int
+    """Failures that nobody foresaw, in handlers and connections; the log has each."""
+    bytes_sent: int
+
+
+@attrs.define
+class _Door:
+    listener: trio.SocketListener
+    open: int = 0
+    turning_away: int = 0
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
+
+
+class Web:
+    """An open web server; see `open_web`."""
+
+    def __init__(self, doors: list[_Door], app: App, limits: Limits) -> None:
+        self._doors = doors
+        self._app = app
+        self._limits = limits
+        self._dispatcher = Dispatcher(app, Router(ENDPOINTS))
+        self._counts = ConnectionCounts()
+        self._connections_total = 0
+        self._refused = 0
+        self._faults = 0
+
+    @property
+    def port(self) -> int:
+        """The TCP port, also when the kernel chose it."""
+        return int(self._doors[0].listener.socket.getsockname()[1])
+
+    @property
+    def host(self) -> str:
+        return str(self._doors[0].listener.socket.getsockname()[0])
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled; live clients are told 1001 then."""
+        async with trio.open_nursery() as nursery:
+            for door in self._doors:
+                serve = partial(self._serve, door)
+                await nursery.start(trio.serve_listeners, serve, [door.listener])
+            task_status.started()
+
+    def statistics(self) -> WebStatistics:
+        dispatched = self._dispatcher.counts
+        return WebStatistics(
+            connections=sum(door.open for door in self._doors),
+            connections_total=self._connections_total,
+            refused=self._refused,
+            requests=dispatched.requests,
+            answers={str(status): count for status, count in sorted(self._counts.answers.items())},
+            errors=dict(dispatched.errors),
+            timeouts=self._counts.timeouts,
+            faults=dispatched.faults + self._faults,
+            bytes_sent=self._counts.bytes_sent,
+        )
+
+    async def _serve(self, door: _Door, stream: trio.SocketStream) -> None:
+        try:
+            async with stream:
+                if door.open >= self._limits.connections:
+                    await self._turn_away(door, stream)
+                else:
+                    with door.occupied():
+                        self._connections_total += 1
+                        await self._converse(stream)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the client is gone
+        except Exception:
+            # A fault of ours costs one connection, never the server; it is counted and logged.
+            self._faults += 1
+            log.exception("a connection failed")
+
+    async def _converse(self, stream: trio.SocketStream) -> None:
+        connection = HttpConnection(stream, self._dispatcher, self._limits, self._counts)
+        upgrade = await connection.run()
+        if upgrade is not None:
+            await serve_live(stream, upgrade.handshake, upgrade.client_id, self._app.hub, self._limits)
+
+    async def _turn_away(self, door: _Door, stream: trio.SocketStream) -> None:
+        """Say why and close, unless even that has become a crowd."""
+        self._refused += 1
+        if door.turning_away >= self._limits.connections:
+            return
+        door.turning_away += 1
+        try:
+            with trio.move_on_after(self._limits.linger):
+                crowd = TooBusy(f"More than {self._limits.connections} clients", cure="Try again in a moment")
+                reply = error_answer(crowd, "none")
+                head = (
+                    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n"
+                    b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(reply.body)
+                )
+                await stream.send_all(head + reply.body)
+                await linger(stream, self._limits.linger)
+        finally:
+            door.turning_away -= 1
+
+
+@asynccontextmanager
+async def open_web(
+    config: WebConfig, socket_path: Path | None, app: App, *, limits: Limits | None = None
+) -> AsyncIterator[Web]:
+    """The web server with its doors open; clients wait until `run` is started.
+
+    Args:
+        config: [web]; port 0 takes a free port (see `Web.port`).
+        socket_path: unix socket for the local command line; None for none.
+        limits: default those of the config.
+
+    Raises:
+        ConfigError: an address that is not loopback, a socket path that cannot be.
+        PortInUse: the port or the socket is taken.
+    """
+    async with AsyncExitStack() as stack:
+        doors = [_Door(await stack.enter_async_context(await open_tcp(config)))]
+        if socket_path is not None:
+            doors.append(_Door(await stack.enter_async_context(open_unix(socket_path))))
+        yield Web(doors, app, limits or Limits.of(config))
