@@ -1,0 +1,26 @@
+"""The store: readings and the registry in two SQLite databases, the newest readings in memory.
+
+Nothing outside this package writes SQL. See `docs/store.md` for the layout and for what survives what.
+"""
+
+from growy.store.catalog import Catalog, Conversion, Conversions
+from growy.store.deadletters import DeadLetter, DeadLetterRow
+from growy.store.devices import DeviceRow
+from growy.store.faults import DiskState
+from growy.store.statistics import StoreStatistics
+from growy.store.store import Store, open_store
+from growy.store.tail import Tail
+
+__all__ = [
+    "Catalog",
+    "Conversion",
+    "Conversions",
+    "DeadLetter",
+    "DeadLetterRow",
+    "DeviceRow",
+    "DiskState",
+    "Store",
+    "StoreStatistics",
+    "Tail",
+    "open_store",
+]

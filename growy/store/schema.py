@@ -1,0 +1,148 @@
+"""Tables of the two databases, their versions and how a connection is opened. Must never touch a database of a
+newer growyd.
+
+A version is `PRAGMA user_version`; migration i leads from version i to i + 1, all of them in one transaction.
+To change a table, append a migration: one that has been released is never edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import apsw
+
+from growy.model.errors import SchemaError
+
+SERIES_FILE = "series.db"
+REGISTRY_FILE = "growy.db"
+
+PAGE_SIZE = 1024
+"""A commit writes whole pages: at one commit a second small pages are the larger half of the card's wear."""
+BUSY_MS = 10_000
+OLDEST_SQLITE = (3, 51, 3)
+
+Migration = Callable[[apsw.Connection], None]
+
+
+def check_sqlite(version: str) -> None:
+    """Refuse a SQLite that can lose committed transactions of a WAL database.
+
+    Raises:
+        SchemaError: `version` is older than 3.51.3.
+    """
+    numbers = tuple(int(part) for part in version.split(".")[:3])
+    if numbers < OLDEST_SQLITE:
+        wanted = ".".join(map(str, OLDEST_SQLITE))
+        raise SchemaError(
+            f"SQLite {version} can lose committed readings (WAL reset fault, fixed in {wanted})",
+            cure=f"Install apsw >= {wanted}: it brings its own SQLite",
+        )
+
+
+def _series_1(db: apsw.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE series (
+            id INTEGER PRIMARY KEY,
+            esp_id TEXT NOT NULL, bus TEXT NOT NULL, address TEXT NOT NULL, value_type TEXT NOT NULL,
+            gpio INTEGER NOT NULL, unit TEXT NOT NULL, created_ms INTEGER NOT NULL,
+            UNIQUE (esp_id, bus, address, value_type)
+        ) STRICT;
+        CREATE TABLE conversion (
+            id INTEGER PRIMARY KEY,
+            library TEXT NOT NULL, version TEXT NOT NULL, parameters TEXT NOT NULL,
+            UNIQUE (library, version, parameters)
+        ) STRICT; -- One row per commit. Rows of sealed commits are overwritten in place: no page is freed or
+        taken. CREATE TABLE journal (slot INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT; -- Commits up to
+        `sealed` stand in chunks; of those up to `sealing`, the series below `sealing_series` do too. CREATE
+        TABLE seal ( id INTEGER PRIMARY KEY CHECK (id = 1), sealed INTEGER NOT NULL, sealing INTEGER NOT NULL,
+        sealing_series INTEGER NOT NULL
+        ) STRICT;
+        INSERT INTO seal VALUES (1, 0, 0, 0);
+        -- id = level << 56 | slot << 28 | series << 8 | part: time first, so that sealing appends.
+        CREATE TABLE chunk (
+            id INTEGER PRIMARY KEY,
+            series INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
+            rows INTEGER NOT NULL, count INTEGER NOT NULL,
+            min REAL, max REAL, first REAL, last REAL, mean REAL, m2 REAL,
+            qualities BLOB NOT NULL, data BLOB NOT NULL
+        ) STRICT; -- Which slots of which level a series has chunks in: a query seeks these and nothing else.
+        CREATE TABLE extent ( series INTEGER NOT NULL, level INTEGER NOT NULL, first_slot INTEGER NOT NULL,
+        last_slot INTEGER NOT NULL, PRIMARY KEY (series, level)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE dead_letter (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            received_ms INTEGER NOT NULL, topic TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL,
+            size INTEGER NOT NULL, payload BLOB NOT NULL
+        ) STRICT;
+        """
+    )
+
+
+def _registry_1(db: apsw.Connection) -> None:
+    db.execute(
+        """ CREATE TABLE devices ( esp_id TEXT PRIMARY KEY, record TEXT NOT NULL, first_seen INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
+SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1,)
+REGISTRY_MIGRATIONS: tuple[Migration, ...] = (_registry_1,)
+
+
+def migrate(db: apsw.Connection, migrations: Sequence[Migration]) -> None:
+    """Bring `db` to the newest version, all or nothing.
+
+    Raises:
+        SchemaError: a newer growyd has written it.
+    """
+    found = db.pragma("user_version")
+    newest = len(migrations)
+    if found > newest:
+        raise SchemaError(
+            f"{db.filename} has schema version {found}, this growyd knows up to {newest}",
+            cure="Start the newer growyd that wrote it, or restore a backup made before the upgrade",
+        )
+    if found == newest:
+        return
+    with db:
+        for step in migrations[found:]:
+            step(db)
+        db.pragma("user_version", newest)
+
+
+def open_writing(
+    path: Path, *, synchronous: str, migrations: Sequence[Migration], vfs: str | None
+) -> apsw.Connection:
+    """The one writing connection to a database, created and migrated where needed. Checkpoints are the
+    caller's.
+
+    Raises:
+        SchemaError: a newer growyd has written it.
+        apsw.Error: it cannot be opened or written (see `faults.typed`).
+    """
+    db = apsw.Connection(str(path), vfs=vfs)
+    try:
+        db.set_busy_timeout(BUSY_MS)
+        db.pragma("page_size", PAGE_SIZE)
+        db.pragma("journal_mode", "wal")
+        db.pragma("synchronous", synchronous)
+        db.wal_autocheckpoint(0)
+        migrate(db, migrations)
+        # A database that opens may still be read-only: this says so now, not at the first commit.
+        with db:
+            db.pragma("user_version", len(migrations))
+    except BaseException:
+        db.close(True)
+        raise
+    return db
+
+
+def open_reading(path: Path, *, vfs: str | None = None) -> apsw.Connection:
+    """A read-only connection; the file must exist."""
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+    db.set_busy_timeout(BUSY_MS)
+    db.pragma("query_only", 1)
+    return db

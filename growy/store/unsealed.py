@@ -1,0 +1,94 @@
+"""Committed readings that are not yet in chunks, in memory, with the mark that says where sealing stands.
+
+The journal's rows are the truth; this is what they hold, so that a query need not unpack six hundred of them. A
+reader compares the mark with the one in its own snapshot of the database (`seal` table): equal marks mean that
+chunks of the snapshot plus readings from here are everything, once. Any thread; must never show a reading that
+is not committed."""
+
+from __future__ import annotations
+
+import threading
+
+import attrs
+import numpy as np
+
+from growy.model.reading import Columns
+
+
+@attrs.frozen(slots=True)
+class SealMark:
+    """Commits up to `sealed` are in chunks; of those up to `sealing`, the series below `series` are too."""
+
+    sealed: int = 0
+    sealing: int = 0
+    series: int = 0
+
+    def hides(self, commit_id: int, series_id: int) -> bool:
+        return commit_id <= self.sealed or (commit_id <= self.sealing and series_id < self.series)
+
+
+@attrs.frozen(slots=True)
+class Unsealed:
+    """One consistent look: a mark and the commits after `mark.sealed`, in order."""
+
+    mark: SealMark
+    commits: tuple[tuple[int, Columns], ...]
+
+    def of(self, series_id: int) -> Columns:
+        """Readings of one series, in order of receipt."""
+        parts = []
+        for commit_id, columns in self.commits:
+            if not self.mark.hides(commit_id, series_id):
+                rows = np.flatnonzero(columns.series == series_id)
+                if len(rows):
+                    parts.append(columns.take(rows))
+        return Columns.concat(parts)
+
+    def everything(self) -> Columns:
+        """Readings of all series that are not in chunks, in order of receipt."""
+        parts = []
+        for commit_id, columns in self.commits:
+            partly = commit_id <= self.mark.sealing
+            parts.append(columns.take(columns.series >= self.mark.series) if partly else columns)
+        return Columns.concat(parts)
+
+    def range(self, up_to: int) -> Columns:
+        """Readings of all commits up to `up_to`, sealed in part or not: what sealing works on."""
+        return Columns.concat([columns for commit_id, columns in self.commits if commit_id <= up_to])
+
+
+class UnsealedCommits:
+    """The growing and shrinking set itself. Changed in the writer's thread only, right after COMMIT."""
+
+    def __init__(self, mark: SealMark) -> None:
+        self._lock = threading.Lock()
+        self._mark = mark
+        self._commits: dict[int, Columns] = {}
+        self._rows = 0
+
+    @property
+    def mark(self) -> SealMark:
+        return self._mark
+
+    @property
+    def readings(self) -> int:
+        return self._rows
+
+    def __len__(self) -> int:
+        return len(self._commits)
+
+    def add(self, commit_id: int, columns: Columns) -> None:
+        with self._lock:
+            self._commits[commit_id] = columns
+            self._rows += len(columns)
+
+    def advance(self, mark: SealMark) -> None:
+        """A sealing transaction has committed with this mark."""
+        with self._lock:
+            self._mark = mark
+            for commit_id in [key for key in self._commits if key <= mark.sealed]:
+                self._rows -= len(self._commits.pop(commit_id))
+
+    def look(self) -> Unsealed:
+        with self._lock:
+            return Unsealed(self._mark, tuple(self._commits.items()))

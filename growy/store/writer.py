@@ -1,0 +1,103 @@
+"""The one writer: a thread that owns the writing connections and does one job after the other.
+
+SQLite has one writer at a time anyway; a thread of its own keeps the order of commits and never meets a lock.
+Trio hands it jobs and sleeps until the answer is there. Must never run two jobs at once, and never lose one: a
+job that has been handed over is done even if its caller is cancelled (the caller's cancellation is delivered
+after it)."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import apsw
+import trio
+
+from growy.model.errors import StoreError
+from growy.store.faults import typed
+
+T = TypeVar("T")
+QUEUED_JOBS = 64
+"""Jobs that wait at most; a caller beyond waits for room."""
+
+
+@contextmanager
+def transaction(db: apsw.Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE ... COMMIT, rolled back on any exception."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # SQLite rolls back by itself on some faults (full disk), on others it leaves that to us.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+class _Job(Generic[T]):
+    """A call and its answer; `done` is set on the trio thread."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self.call = call
+        self.done = trio.Event()
+        self.answer: T | None = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """Runs callables in order in its own thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
+        self._room = trio.Semaphore(QUEUED_JOBS)
+        self._token = trio.lowlevel.current_trio_token()
+        self._thread = threading.Thread(target=self._work, name="growyd-writer", daemon=True)
+        self._closed = False
+        self._thread.start()
+
+    async def run(self, call: Callable[[], T], db: apsw.Connection) -> T:
+        """`call()` in the writer's thread.
+
+        Args:
+            call: the job; it uses `db` and nothing of trio.
+            db: the connection it writes to, asked for the kernel's error number when it fails.
+
+        Raises:
+            StoreError: SQLite or the kernel refused (`StoreUnavailable`: full or read-only, try again).
+        """
+        if self._closed:
+            raise StoreError("the store is closed")
+        async with self._room:
+            job: _Job[T] = _Job(call)
+            self._jobs.put(job)  # type: ignore[arg-type]
+            with trio.CancelScope(shield=True):
+                await job.done.wait()
+        if isinstance(job.error, apsw.Error | OSError):
+            raise typed(job.error, self._directory, db) from job.error
+        if job.error is not None:
+            raise job.error
+        return job.answer  # type: ignore[return-value]
+
+    async def close(self) -> None:
+        """Finish what is queued, then end the thread. Takes no more jobs."""
+        self._closed = True
+        self._jobs.put(None)
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self._thread.join)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job.answer = job.call()
+            except BaseException as error:  # noqa: BLE001 - raised again in the caller, who waits for it
+                job.error = error
+            try:
+                self._token.run_sync_soon(job.done.set)
+            except trio.RunFinishedError:
+                return
