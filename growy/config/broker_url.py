@@ -90,13 +90,13 @@ def mask_url(text: str) -> str:
 
 
 def parse_listen(text: str) -> tuple[str, int]:
-    """`host:port`, with brackets around an IPv6 address; port 0 picks a free one.
+    """`host:port`, with brackets around an IPv6 address.
 
     Raises:
         ValueError: what is wrong with the text.
     """
     found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]\s]+)):(\d{1,5})", text)
-    if not found or int(found[3]) > 65535:
+    if not found or not 1 <= int(found[3]) <= 65535:
         raise ValueError(f'must be host:port, e.g. 127.0.0.1:1883, is "{text}"')
     return found[1] or found[2], int(found[3])
 

@@ -41,7 +41,9 @@ class BrokerConfig:
         mask=mask_url,
     )
     embedded_listen: str = setting(
-        "127.0.0.1:1883", "host:port of the embedded broker; port 0 picks a free one.", check=parse_listen
+        "127.0.0.1:1883",
+        "host:port of the embedded broker. ESP32s reach it only at an address of the network.",
+        check=parse_listen,
     )
     client_id: str = setting(
         "", "MQTT client id; default growyd-{kaiser_id}. Must stay the same: it names the session."

@@ -103,7 +103,7 @@ def test_a_url_for_people_has_no_login():
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("127.0.0.1:0", ("127.0.0.1", 0)),
+        ("127.0.0.1:1", ("127.0.0.1", 1)),
         ("[::1]:1883", ("::1", 1883)),
         ("localhost:65535", ("localhost", 65535)),
     ],
@@ -113,7 +113,7 @@ def test_an_address_to_listen_on(text, address):
     assert BrokerConfig(embedded_listen=text).embedded_address == address
 
 
-@pytest.mark.parametrize("text", ["", "1883", "pi", "pi:", ":1883", "pi:65536", "::1:1883", "a b:1"])
+@pytest.mark.parametrize("text", ["", "1883", "pi", "pi:", ":1883", "pi:0", "pi:65536", "::1:1883", "a b:1"])
 def test_what_is_no_address_to_listen_on(text):
     with pytest.raises(ValueError, match="must be host:port"):
         parse_listen(text)

@@ -21,7 +21,7 @@ SPECIAL = {
     "node.kaiser_id": st.from_regex(r"[A-Za-z0-9_-]{1,63}", fullmatch=True),
     "node.data_dir": TEXT.filter(bool).map(Path),
     "broker.url": st.sampled_from(["embedded", "mqtt://pi", "mqtts://me:p%40ss@[::1]:1"]),
-    "broker.embedded_listen": st.sampled_from(["127.0.0.1:0", "[::]:1883"]),
+    "broker.embedded_listen": st.sampled_from(["127.0.0.1:1", "[::]:1883"]),
     "web.host": st.sampled_from(["127.0.0.1", "::1", "localhost"]),
 }
 
