@@ -52,11 +52,13 @@ def _series_1(db: apsw.Connection) -> None:
             id INTEGER PRIMARY KEY,
             library TEXT NOT NULL, version TEXT NOT NULL, parameters TEXT NOT NULL,
             UNIQUE (library, version, parameters)
-        ) STRICT; -- One row per commit. Rows of sealed commits are overwritten in place: no page is freed or
-        taken. CREATE TABLE journal (slot INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT; -- Commits up to
-        `sealed` stand in chunks; of those up to `sealing`, the series below `sealing_series` do too. CREATE
-        TABLE seal ( id INTEGER PRIMARY KEY CHECK (id = 1), sealed INTEGER NOT NULL, sealing INTEGER NOT NULL,
-        sealing_series INTEGER NOT NULL
+        ) STRICT;
+        -- One row per commit. Rows of sealed commits are overwritten in place: no page is freed or taken.
+        CREATE TABLE journal (slot INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+        -- Commits up to `sealed` are in chunks; of those up to `sealing`, series below `sealing_series` too.
+        CREATE TABLE seal (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            sealed INTEGER NOT NULL, sealing INTEGER NOT NULL, sealing_series INTEGER NOT NULL
         ) STRICT;
         INSERT INTO seal VALUES (1, 0, 0, 0);
         -- id = level << 56 | slot << 28 | series << 8 | part: time first, so that sealing appends.
@@ -66,9 +68,12 @@ def _series_1(db: apsw.Connection) -> None:
             rows INTEGER NOT NULL, count INTEGER NOT NULL,
             min REAL, max REAL, first REAL, last REAL, mean REAL, m2 REAL,
             qualities BLOB NOT NULL, data BLOB NOT NULL
-        ) STRICT; -- Which slots of which level a series has chunks in: a query seeks these and nothing else.
-        CREATE TABLE extent ( series INTEGER NOT NULL, level INTEGER NOT NULL, first_slot INTEGER NOT NULL,
-        last_slot INTEGER NOT NULL, PRIMARY KEY (series, level)
+        ) STRICT;
+        -- Which slots of which level a series has chunks in: a query seeks these and nothing else.
+        CREATE TABLE extent (
+            series INTEGER NOT NULL, level INTEGER NOT NULL,
+            first_slot INTEGER NOT NULL, last_slot INTEGER NOT NULL,
+            PRIMARY KEY (series, level)
         ) STRICT, WITHOUT ROWID;
         CREATE TABLE dead_letter (
             id INTEGER PRIMARY KEY AUTOINCREMENT,

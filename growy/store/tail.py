@@ -147,7 +147,8 @@ class Tail:
         ring = rings.data[self._ring[series_id]]
         if count <= rings.room:
             return ring[:count]
-        return np.roll(ring, -(count % rings.room))
+        rolled: Rows = np.roll(ring, -(count % rings.room))
+        return rolled
 
     def _widen(self, wanted: int) -> None:
         size = max(wanted, 2 * len(self._level))
