@@ -1,5 +1,5 @@
-"""Messages from growyd to ESP32s as compact JSON bytes. Never a field more than the firmware reads: its
-parser pools are small.
+"""Messages from growyd to ESP32s as compact JSON bytes. Never a field more than the
+firmware reads: its parser pools are small.
 
 What does not fit a pool is dropped by the device without a word, so `ack_pool_bytes` computes what a payload
 costs there, by ArduinoJson's own formula.
@@ -70,9 +70,10 @@ def processed(
     """Payload of `sensor/{gpio}/processed` (QoS 1).
 
     Args:
-        value: in `unit`; None or NaN when there is none, sent as null. ts_ms: time of the measurement, Unix
-        milliseconds; sent as `timestamp` in seconds, as all of the protocol. sensor_type: which of the series
-        on that gpio. raw: what `value` was made of.
+        value: in `unit`; None or NaN when there is none, sent as null.
+        ts_ms: time of the measurement, Unix milliseconds; sent as `timestamp` in seconds.
+        sensor_type: which of the series on that gpio.
+        raw: what `value` was made of.
     """
     payload: dict[str, object] = {
         "processed_value": _finite(value),

@@ -126,8 +126,10 @@ def _check_cbor(payload: bytes) -> None:
             open_items.pop()
         if not open_items:
             break
-    if position != end:
-        raise refuse(Reason.BAD_CBOR, f"CBOR is truncated or followed by {end - position} more bytes")
+    if position > end:
+        raise refuse(Reason.BAD_CBOR, "CBOR is truncated")
+    if position < end:
+        raise refuse(Reason.BAD_CBOR, f"CBOR is followed by {end - position} more bytes")
 
 
 def _plain(node: object, path: str, depth: int) -> object:

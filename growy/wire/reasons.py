@@ -11,6 +11,8 @@ import enum
 
 from growy.model.errors import WireError
 
+MAX_MESSAGE = 300
+
 
 class Reason(enum.StrEnum):
     """`WireError.reason` of everything this room raises."""
@@ -47,6 +49,6 @@ class Reason(enum.StrEnum):
 
 
 def refuse(reason: Reason, message: str) -> WireError:
-    """The error to raise. `message` begins with the path of the field where there is one: `$.raw: expected
-    int`."""
-    return WireError(reason.value, message)
+    """The error to raise, at most `MAX_MESSAGE` characters of it: a sender chooses its field names. `message`
+    begins with the path of the field where there is one: `$.raw: expected int`."""
+    return WireError(reason.value, message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}...")

@@ -95,6 +95,8 @@ def _heartbeat(given: Fields, path: str) -> None:
 def _announce(given: Fields, path: str) -> None:
     for name in ("boot_ts", "ts_ms", "handover_epoch", "session_epoch"):
         fields.integral(given, name)
+    if isinstance(given.get("boot_ts"), str):
+        del given["boot_ts"]  # the firmware writes it as text, "" before it knows the time
 
 
 def _actuator_status(given: Fields, path: str) -> None:

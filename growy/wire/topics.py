@@ -142,11 +142,12 @@ def subscriptions(kaiser_id: str) -> tuple[tuple[str, int], ...]:
     kaiser other than god the two hard-wired topics are asked for under any kaiser id in one filter. QoS 1
     throughout: the broker lowers it to what the device used.
     """
+    own = _kaiser(kaiser_id)
     filters: list[tuple[str, int]] = []
     for kind in TopicKind:
         if kind is TopicKind.EMERGENCY_RESPONSE:
             continue
-        owner = "+" if kind in HARD_WIRED_TO_GOD and kaiser_id != GOD else kaiser_id
+        owner = "+" if kind in HARD_WIRED_TO_GOD and kaiser_id != GOD else own
         filters.append((f"kaiser/{owner}/esp/+/{kind.value.replace('{gpio}', '+')}", 1))
     return tuple(filters)
 
