@@ -19,7 +19,6 @@ from paho.mqtt.enums import CallbackAPIVersion
 from growy.config import BrokerUrl
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-ACK = b'{"status":"approved","handover_epoch":1,"server_time":1767225600,"config_available":false}'
 
 
 def free_port() -> int:
