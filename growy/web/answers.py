@@ -4,9 +4,10 @@ may leave through here."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 import msgspec
@@ -14,6 +15,7 @@ import numpy as np
 
 from growy.model.errors import GrowyError
 
+T = TypeVar("T")
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
@@ -125,11 +127,12 @@ def internal_error(request_id: str) -> Response:
     return error_answer(fault, request_id)
 
 
-def page_of(items: Sequence[object], page: int, page_size: int, message: str = "") -> Response:
+def page_of(items: Sequence[T], page: int, page_size: int, record: Callable[[T], object]) -> Response:
     """One page of a list in the list shape.
 
     Args:
         items: the whole list, or its part that the filters left.
+        record: how an item looks in the answer; made for those on the page only.
         page: from 1; a page beyond the end is empty, not an error.
         page_size: 1..100.
     """
@@ -138,8 +141,8 @@ def page_of(items: Sequence[object], page: int, page_size: int, message: str = "
     return answer(
         {
             "success": True,
-            "message": message,
-            "data": items[start : start + page_size],
+            "message": f"{len(items)} in all",
+            "data": [record(item) for item in items[start : start + page_size]],
             "pagination": {
                 "page": page,
                 "page_size": page_size,

@@ -4,7 +4,6 @@ error into the one shape. Knows no sockets. Nothing but a Response may leave it.
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 from collections import Counter
@@ -12,12 +11,13 @@ from collections import Counter
 import attrs
 
 from growy.model.errors import GrowyError
+from growy.ops.log import get_log
 from growy.web.answers import Response, error_answer, internal_error
 from growy.web.app import App
 from growy.web.inputs import body_of, query_of
 from growy.web.router import Call, Match, Router
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
 
@@ -80,11 +80,17 @@ class Dispatcher:
             return await endpoint.handler(Call(self.app, request.request_id, match.parameters), *inputs)
         except GrowyError as error:
             return self.refuse(error, request.request_id)
-        except Exception:
+        except Exception as error:
             # The border: a fault in a handler costs one request; it is counted and logged.
             self.counts.faults += 1
             self.counts.errors["INTERNAL_ERROR"] += 1
-            log.exception("%s %s failed, request id %s", request.method, endpoint.path, request.request_id)
+            log.error(
+                "request failed",
+                exc_info=error,
+                method=request.method,
+                path=endpoint.path,
+                request_id=request.request_id,
+            )
             return internal_error(request.request_id)
 
     def refuse(self, error: GrowyError, request_id: str) -> Response:

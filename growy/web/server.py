@@ -3,8 +3,7 @@ handled elsewhere."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import attrs
 import trio
 
 from growy.config import WebConfig
+from growy.ops.log import get_log
 from growy.web.answers import TooBusy, error_answer
 from growy.web.api import ENDPOINTS
 from growy.web.app import App
@@ -20,10 +20,10 @@ from growy.web.connection import ConnectionCounts, HttpConnection, linger
 from growy.web.dispatch import Dispatcher
 from growy.web.limits import Limits
 from growy.web.listeners import open_tcp, open_unix
-from growy.web.router import Router
+from growy.web.router import Endpoint, Router
 from growy.web.websocket import serve_live
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -63,11 +63,11 @@ class _Door:
 class Web:
     """An open web server; see `open_web`."""
 
-    def __init__(self, doors: list[_Door], app: App, limits: Limits) -> None:
+    def __init__(self, doors: list[_Door], app: App, limits: Limits, endpoints: Iterable[Endpoint]) -> None:
         self._doors = doors
         self._app = app
         self._limits = limits
-        self._dispatcher = Dispatcher(app, Router(ENDPOINTS))
+        self._dispatcher = Dispatcher(app, Router(endpoints))
         self._counts = ConnectionCounts()
         self._connections_total = 0
         self._refused = 0
@@ -120,10 +120,9 @@ class Web:
                         await self._converse(stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client is gone
-        except Exception:
-            # A fault of ours costs one connection, never the server; it is counted and logged.
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs one connection, counted and logged
             self._faults += 1
-            log.exception("a connection failed")
+            log.once_per("connection failed").error("connection failed", exc_info=error)
 
     async def _converse(self, stream: trio.SocketStream) -> None:
         connection = HttpConnection(stream, self._dispatcher, self._limits, self._counts)
@@ -153,7 +152,12 @@ class Web:
 
 @asynccontextmanager
 async def open_web(
-    config: WebConfig, socket_path: Path | None, app: App, *, limits: Limits | None = None
+    config: WebConfig,
+    socket_path: Path | None,
+    app: App,
+    *,
+    limits: Limits | None = None,
+    endpoints: Iterable[Endpoint] = ENDPOINTS,
 ) -> AsyncIterator[Web]:
     """The web server with its doors open; clients wait until `run` is started.
 
@@ -161,6 +165,7 @@ async def open_web(
         config: [web]; port 0 takes a free port (see `Web.port`).
         socket_path: unix socket for the local command line; None for none.
         limits: default those of the config.
+        endpoints: what is served.
 
     Raises:
         ConfigError: an address that is not loopback, a socket path that cannot be.
@@ -170,4 +175,4 @@ async def open_web(
         doors = [_Door(await stack.enter_async_context(await open_tcp(config)))]
         if socket_path is not None:
             doors.append(_Door(await stack.enter_async_context(open_unix(socket_path))))
-        yield Web(doors, app, limits or Limits.of(config))
+        yield Web(doors, app, limits or Limits.of(config), endpoints)

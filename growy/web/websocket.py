@@ -6,7 +6,6 @@ can only delay itself: what it is owed waits in its `Feed`, which is bounded.
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 from collections.abc import Iterable
@@ -15,12 +14,13 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from growy.model.errors import Invalid
+from growy.ops.log import get_log
 from growy.web.feed import Feed
 from growy.web.limits import Limits
 from growy.web.live import LiveHub
 from growy.web.subscription import Clear, PingRequest, Remove, parse
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 TOO_SLOW = 1013
 """RFC 6455 registry: "try again later". Also for one client too many."""
@@ -143,7 +143,7 @@ class _Session:
         if self._scope.cancel_called:
             return
         self._hub.too_slow += 1
-        log.warning("live client %s is %s; closed", self._feed.client_id, why)
+        log.warning("live client closed", client_id=self._feed.client_id, reason=why)
         self._end = (TOO_SLOW, "too slow")
         self._scope.cancel()
 
@@ -224,7 +224,7 @@ class _Session:
                 with trio.fail_after(half):
                     await self._socket.ping()
             except trio.TooSlowError:
-                log.info("live client %s does not answer; closed", self._feed.client_id)
+                log.info("live client closed", client_id=self._feed.client_id, reason="no answer to ping")
                 self._end = (GOING_AWAY, "no answer to ping")
                 self._scope.cancel()
                 return

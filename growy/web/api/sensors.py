@@ -1,0 +1,120 @@
+"""Sensors: the series that have ever sent a reading, with their newest values, their statistics, and the libraries."""
+
+from __future__ import annotations
+
+import time
+
+import attrs
+from attrs import validators as v
+
+from growy.web.answers import Response, answer, iso, page_of
+from growy.web.api.series import describe, find, identity, need
+from growy.web.inputs import Moment
+from growy.web.router import Auth, Call, Endpoint
+
+DAY_MS = 86_400_000
+
+
+@attrs.frozen
+class SensorsQuery:
+    esp_id: str | None = None
+    gpio: int | None = None
+    sensor_type: str | None = None
+    page: int = attrs.field(default=1, validator=[v.ge(1), v.le(1_000_000)])
+    page_size: int = attrs.field(default=20, validator=[v.ge(1), v.le(100)])
+
+
+@attrs.frozen
+class SensorQuery:
+    sensor_type: str | None = None
+
+
+@attrs.frozen
+class StatsQuery:
+    sensor_type: str | None = None
+    start_time: Moment | None = None
+    end_time: Moment | None = None
+
+
+async def sensors(call: Call, query: SensorsQuery) -> Response:
+    app = call.app
+    fitting = find(app, query.esp_id, query.gpio, query.sensor_type)
+    return page_of(fitting, query.page, query.page_size, lambda series: describe(app, series))
+
+
+async def sensor(call: Call, query: SensorQuery) -> Response:
+    """The first series at a pin in full, and the others that share it."""
+    found = need(call.app, call.path["esp_id"], call.integer("gpio"), query.sensor_type)
+    first, *others = (describe(call.app, series) for series in found)
+    return answer({"success": True, **first, "others": others})
+
+
+async def stats(call: Call, query: StatsQuery) -> Response:
+    """Figures over a time, the last 24 hours unless said otherwise."""
+    app = call.app
+    found = need(app, call.path["esp_id"], call.integer("gpio"), query.sensor_type)
+    end_ms = query.end_time if query.end_time is not None else int(time.time() * 1000) + 1
+    start_ms = query.start_time if query.start_time is not None else end_ms - DAY_MS
+    each: list[dict[str, object]] = []
+    for series in found:
+        figures = await app.store.series_statistics(series.id, start_ms, end_ms)
+        each.append(
+            {
+                "esp_id": series.key.esp_id,
+                "gpio": series.gpio,
+                "sensor_type": series.key.value_type,
+                "unit": series.unit,
+                **identity(series),
+                "stats": {
+                    "min_value": figures.min,
+                    "max_value": figures.max,
+                    "avg_value": figures.mean,
+                    "std_dev": figures.std,
+                    "reading_count": figures.count,
+                    "quality_distribution": figures.quality_distribution,
+                },
+            }
+        )
+    first, *others = each
+    span = {"start": iso(start_ms), "end": iso(end_ms)}
+    return answer({"success": True, **first, "others": others, "time_range": span})
+
+
+async def libraries(call: Call) -> Response:
+    found = call.app.pool.registry.describe()
+    return answer({"success": True, "libraries": found, "count": len(found)})
+
+
+async def reload(call: Call) -> Response:
+    """Look at the library files now; every library that was set aside gets a new chance."""
+    found = await call.app.pool.reload()
+    return answer({"success": True, "libraries": found, "count": len(found)})
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET", path="/api/v1/sensors", summary="All sensors", handler=sensors, query=SensorsQuery
+    ),
+    Endpoint(method="GET", path="/api/v1/sensors/libraries", summary="Sensor libraries", handler=libraries),
+    Endpoint(
+        method="POST",
+        path="/api/v1/sensors/libraries/reload",
+        summary="Reload the sensor libraries",
+        handler=reload,
+        auth=Auth.OPERATOR,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/sensors/{esp_id}/{gpio}",
+        summary="The sensors at a pin",
+        handler=sensor,
+        query=SensorQuery,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/sensors/{esp_id}/{gpio}/stats",
+        summary="Minimum, maximum, mean over a time",
+        handler=stats,
+        query=StatsQuery,
+    ),
+)

@@ -1,0 +1,113 @@
+"""How a series looks in answers, and how a request's words find one. Never reads the disk: all of it is in memory."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from growy.model.errors import EspNotFound, SensorNotFound
+from growy.model.reading import Bus, Quality, Series
+from growy.web.answers import iso
+from growy.web.app import App
+
+_NAMESPACE = uuid.UUID("6f2f6a0e-6c3c-5b0e-9d5c-0a6f9b6f4c11")
+"""Ours alone: ids made in it mean the same device and series for ever, on every installation."""
+_INTERFACES = {Bus.I2C: "I2C", Bus.ONEWIRE: "ONEWIRE"}
+
+
+def device_uuid(esp_id: str) -> str:
+    """The `id` of a device, for clients that want a UUID."""
+    return str(uuid.uuid5(_NAMESPACE, esp_id))
+
+
+def series_uuid(series: Series) -> str:
+    """The `id` of a series, for clients that want a UUID."""
+    return str(uuid.uuid5(_NAMESPACE, str(series.key)))
+
+
+def identity(series: Series) -> dict[str, object]:
+    """What tells a series from its neighbours on the same pin or bus."""
+    key = series.key
+    return {
+        "series_id": series.id,
+        "bus": key.bus,
+        "address": key.address,
+        "i2c_address": int(key.address) if key.bus is Bus.I2C else None,
+        "onewire_address": key.address if key.bus is Bus.ONEWIRE else None,
+    }
+
+
+def describe(app: App, series: Series) -> dict[str, object]:
+    """One sensor with its newest reading. What growyd does not know is null."""
+    key = series.key
+    latest = app.store.tail.latest(series.id)
+    device = app.fleet.get(key.esp_id)
+    return {
+        "id": series_uuid(series),
+        "esp_id": key.esp_id,
+        "esp_device_id": key.esp_id,
+        "gpio": series.gpio,
+        "sensor_type": key.value_type,
+        "name": None,
+        "enabled": True,
+        "unit": series.unit,
+        "interface_type": _INTERFACES.get(key.bus),
+        **identity(series),
+        "zone_id": (device.zone_id or None) if device is not None else None,
+        "subzone_id": None,
+        "latest_value": None if latest is None else latest.value,
+        "latest_raw": None if latest is None else latest.raw,
+        "latest_quality": None if latest is None else latest.quality.word,
+        "latest_timestamp": None if latest is None else iso(latest.ts_ms),
+        "created_at": iso(series.created_ms) if series.created_ms else None,
+    }
+
+
+def find(
+    app: App, esp_id: str | None = None, gpio: int | None = None, sensor_type: str | None = None
+) -> list[Series]:
+    """Series that fit; a sensor type is found in any case of letters and by the aliases of its library."""
+    found = app.store.catalog.find(esp_id=esp_id, gpio=gpio)
+    if sensor_type is None:
+        return found
+    wanted = sensor_type.lower()
+    exact = [series for series in found if series.key.value_type == wanted]
+    if exact:
+        return exact
+    known = app.pool.registry.resolve(wanted)
+    if known is None:
+        return []
+    canonical = known.value_type
+    return [
+        series
+        for series in found
+        if (theirs := app.pool.registry.resolve(series.key.value_type)) is not None
+        and theirs.value_type == canonical
+    ]
+
+
+def need_device(app: App, esp_id: str) -> None:
+    """Raises EspNotFound for a device that has neither been seen nor ever sent a reading."""
+    if app.fleet.get(esp_id) is None and not app.store.catalog.find(esp_id=esp_id):
+        raise EspNotFound(
+            f"No device {esp_id[:64]!r} is known", cure="GET /api/v1/esp/devices lists those that are"
+        )
+
+
+def need(app: App, esp_id: str, gpio: int, sensor_type: str | None) -> Sequence[Series]:
+    """The series at a pin; at least one. Raises EspNotFound, SensorNotFound."""
+    found = find(app, esp_id, gpio, sensor_type)
+    if found:
+        return found
+    need_device(app, esp_id)
+    there = sorted({(one.gpio, one.key.value_type) for one in app.store.catalog.find(esp_id=esp_id)})
+    raise SensorNotFound(
+        f"{esp_id} has no {sensor_type or 'sensor'} at gpio {gpio}",
+        cure=f"It has {', '.join(f'{kind} at {pin}' for pin, kind in there[:20])}" if there else "",
+        details={"esp_id": esp_id, "gpio": gpio, "sensor_type": sensor_type},
+    )
+
+
+def quality_of(word: str) -> Quality:
+    """Raises KeyError."""
+    return Quality[word.upper()]
