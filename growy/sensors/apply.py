@@ -1,0 +1,189 @@
+"""What is done around a library's `convert`, for every library alike: parameters, correction, rounding, range,
+quality.
+
+Runs in worker processes (and in the self-test there); must never import trio, attrs or another room, and never trusts
+what a library returns. Sources: none; a value that is not physically possible for its output is no value (NaN) with
+quality error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from growy.sensors.declarations import numbers, refuse_setting, settle
+from sensor_libs import (
+    ERROR,
+    GOOD,
+    STALE,
+    UNKNOWN,
+    Check,
+    Converted,
+    FloatArray,
+    Library,
+    Output,
+    Params,
+    QualityArray,
+)
+
+Inputs: TypeAlias = FloatArray | Mapping[str, FloatArray]
+"""Raw values, or for a derived output one column per input."""
+Convert: TypeAlias = Callable[[Any, Params], Converted]
+
+_WORST: Final = ERROR
+_VALUELESS: Final = (UNKNOWN, STALE)
+"""A library may say these of a row without value; everything else without value is an error."""
+
+
+class LibraryFault(Exception):
+    """The library did what it must not: the message says what."""
+
+
+class LoadedLibrary:
+    """A library's code and declaration, ready to convert."""
+
+    def __init__(self, library: Library, convert: Convert | None, derive: Convert | None) -> None:
+        self.library = library
+        self.columns = tuple(numbers(library))
+        self._outputs: dict[str, tuple[Output, Convert]] = {}
+        for output in library.outputs:
+            function, name = (derive, "derive") if output.inputs else (convert, "convert")
+            if not callable(function):
+                raise LibraryFault(
+                    f"{output.type} needs a function {name}({'inputs' if output.inputs else 'raw'}, params)"
+                )
+            self._outputs[output.type] = (output, function)
+
+    def apply(
+        self,
+        type: str,
+        raw: Inputs,
+        words: Mapping[str, str],
+        table: FloatArray,
+        which: npt.NDArray[np.int32] | None = None,
+        live: Mapping[str, FloatArray] | None = None,
+    ) -> tuple[FloatArray, QualityArray, str]:
+        """Convert one group.
+
+        Args:
+            type: canonical type of the output.
+            raw: shape (n,), or a mapping of them for a derived output.
+            words: the choices.
+            table: shape (k, columns): one line per distinct set of numbers.
+            which: shape (n,): the line of each row; None where k is 1.
+            live: numbers known only now (a temperature beside a pressure), shape (n,); NaN: the table's.
+
+        Returns:
+            value float64 (NaN: none), quality uint8, why rows have no value where the library said so.
+
+        Raises:
+            LibraryFault: the library broke its promise. Whatever else it raises passes through.
+        """
+        output, function = self._outputs[type]
+        first = next(iter(raw.values())) if isinstance(raw, Mapping) else raw
+        n = len(first)
+        params = Params(type, self._numbers(table, which, live or {}, n), words)
+        # Division by zero and overflow give inf and NaN, which become "no value" below; no library may change that
+        # for the next.
+        with np.errstate(all="ignore"):
+            converted = function(raw, params)
+            return self._frame(output, params, converted, n)
+
+    def _numbers(
+        self, table: FloatArray, which: npt.NDArray[np.int32] | None, live: Mapping[str, FloatArray], n: int
+    ) -> dict[str, FloatArray]:
+        columns: dict[str, FloatArray] = {}
+        for index, name in enumerate(self.columns):
+            line = table[:, index]
+            # A stride of zero: one number for all rows costs neither memory nor a gather.
+            columns[name] = np.broadcast_to(line, (n,)) if which is None else line[which]
+            if name in live:
+                columns[name] = np.where(np.isnan(live[name]), columns[name], live[name])
+        return columns
+
+    def _frame(
+        self, output: Output, params: Params, converted: Converted, n: int
+    ) -> tuple[FloatArray, QualityArray, str]:
+        if not isinstance(converted, Converted):
+            raise LibraryFault(f"returned {type(converted).__name__}, not Converted")
+        value = np.asarray(converted.value, np.float64)
+        if value.shape != (n,):
+            raise LibraryFault(f"returned values of shape {value.shape} for {n} raw values")
+        gain, offset = params.number("calibration_gain"), params.number("calibration_offset")
+        if gain.strides == (0,):  # one line for all: the common case needs no arithmetic at all
+            if n and (gain[0] != 1.0 or offset[0] != 0.0):
+                value = value * gain[0] + offset[0]
+        else:
+            value = value * gain + offset
+        value = np.round(value, output.decimals) + 0.0  # + 0.0: no negative zero reaches a grower
+        usable = (value >= output.low) & (value <= output.high)  # NaN and inf compare false
+        if converted.quality is None:
+            quality = np.where(usable, np.uint8(GOOD), np.uint8(ERROR))
+            value[~usable] = math.nan
+            return value, quality, str(converted.reason)
+        said = np.asarray(converted.quality)
+        if said.shape != (n,) or said.dtype != np.uint8:
+            raise LibraryFault(
+                f"returned quality of shape {said.shape} and type {said.dtype}, not uint8 ({n},)"
+            )
+        if n and int(said.max()) > _WORST:
+            raise LibraryFault(f"returned quality {int(said.max())}; the worst is {_WORST}")
+        valueless = ~usable | (said == ERROR)
+        value[valueless] = math.nan
+        allowed = (said == _VALUELESS[0]) | (said == _VALUELESS[1])
+        was_none = np.isnan(np.asarray(converted.value, np.float64))
+        quality = np.where(valueless & ~(allowed & was_none), np.uint8(ERROR), said)
+        return value, quality, str(converted.reason)
+
+
+def self_test(loaded: LoadedLibrary, checks: tuple[Check, ...]) -> None:
+    """Run the declared checks, then odd raw values through every output. Raises LibraryFault naming the first that
+    fails."""
+    library = loaded.library
+    for number, check in enumerate(checks, 1):
+        type = check.type or library.outputs[0].type
+        value, quality = _one(loaded, type, check)
+        said = f"check {number} ({type}, raw {check.raw}): "
+        if check.value is None:
+            if not math.isnan(value):
+                raise LibraryFault(f"{said}no value expected, got {value:g}")
+        elif not abs(value - check.value) <= check.tolerance:
+            raise LibraryFault(f"{said}{check.value:g} expected within {check.tolerance:g}, got {value:g}")
+        if check.quality is not None and quality != check.quality:
+            raise LibraryFault(f"{said}quality {check.quality} expected, got {quality}")
+    odd = np.array([0.0, -1.0, 1.0, 1000.0, 65535.0, 2.0**32 - 1, -(2.0**31), math.nan])
+    numbers_, words = settle(library, {}, {})
+    table = np.array([list(numbers_.values())])
+    for output in library.outputs:
+        raw: Inputs = dict.fromkeys(output.inputs, odd) if output.inputs else odd
+        loaded.apply(output.type, raw, words, table)
+
+
+def _one(loaded: LoadedLibrary, type: str, check: Check) -> tuple[float, int]:
+    library = loaded.library
+    try:
+        output = library.output(type)
+    except KeyError:
+        raise LibraryFault(f"a check is for {type!r}, which is no output of {library.name}") from None
+    for name, setting in check.params.items():
+        refused = refuse_setting(library, name, setting)
+        if refused:
+            raise LibraryFault(f"a check for {type}: {refused}")
+    words = {name: setting for name, setting in check.params.items() if isinstance(setting, str)}
+    given = {name: float(setting) for name, setting in check.params.items() if not isinstance(setting, str)}
+    numbers_, words = settle(library, words, given)
+    if isinstance(check.raw, Mapping) != bool(output.inputs):
+        raise LibraryFault(
+            f"a check for {type} needs " + ("a value for each input" if output.inputs else "one raw value")
+        )
+    raw: Inputs = (
+        {name: np.array([float(one)]) for name, one in check.raw.items()}
+        if isinstance(check.raw, Mapping)
+        else np.array([float(check.raw)])
+    )
+    value, quality, _ = loaded.apply(type, raw, words, np.array([list(numbers_.values())]))
+    return float(value[0]), int(quality[0])
