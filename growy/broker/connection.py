@@ -152,7 +152,7 @@ class Connection:
         )
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, overtake: bool = False) -> int:
-        """Puts a PUBLISH on its way; returns the packet id. `overtake`: before everything not yet given to the socket."""
+        """Puts a PUBLISH on its way; returns the packet id. `overtake`: before what the socket does not have yet."""
         mid = self._engine.publish(topic, payload, qos, retain)
         if overtake:
             # What waits are whole frames (the writer takes all there is), so a frame may go before them; but not
@@ -211,7 +211,7 @@ class Connection:
                 self._flush()
 
     async def close(self, farewell: tuple[str, bytes] | None) -> None:
-        """Writes what is left, `farewell` (retained) and DISCONNECT, so that the broker does not say the will; bounded in time."""
+        """Writes what is left, `farewell` (retained) and DISCONNECT: the will stays unsaid. Bounded in time."""
         with trio.move_on_after(GOODBYE_S, shield=True), contextlib.suppress(*LOST):
             # After a write that was cut short the stream stands in the middle of a frame: nothing can follow.
             if not self._writing and self._engine.connack is not None:

@@ -1,7 +1,7 @@
 """The embedded broker: rumqttd, from the iotcore wheel, in a child process. For quick start, demo and tests.
 
-The child is ours alone: it listens where it is told, ignores the terminal's Ctrl-C (the daemon must still acknowledge
-what it commits), and dies with us. It keeps sessions in memory only, so it is no broker for production: docs/operations.md.
+The child is ours alone: it listens where it is told, ignores the terminal's Ctrl-C (the daemon must still
+acknowledge what it commits), and dies with us. It keeps sessions in memory only, so it is no broker for production.
 """
 
 from __future__ import annotations

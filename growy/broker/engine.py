@@ -80,7 +80,7 @@ class Tap:
 
 
 class _SocketlessClient(paho.Client):
-    """The only place that touches paho's inside: where its socket comes from (pinned to paho 2.x; a test pins the name)."""
+    """The only place that touches paho's inside: where its socket comes from (paho is pinned to 2.x)."""
 
     tap: Tap
 

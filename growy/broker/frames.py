@@ -1,9 +1,9 @@
 """MQTT 3.1.1 frames: splits what the broker sends into PUBLISH messages (ours) and control frames (paho's).
 
-Why not let paho read them: it asks the kernel for one byte, one byte and the rest of every packet and builds a message
-object in some 30 us; at the rate of a large fleet that alone fills a core. PUBLISH with QoS 0 or 1 is the whole inbound
-traffic of growyd, its layout is six lines of the standard (3.3), and its acknowledgement must wait for our commit anyway.
-Everything with a state machine in it (connect, subscribe, outbound QoS 1, ping) stays with paho.
+Why not let paho read them: it asks the kernel for one byte, one byte and the rest of every packet and builds a
+message object around it; at the rate of a large fleet that alone fills a core. PUBLISH with QoS 0 or 1 is the whole
+inbound traffic of growyd, its layout is six lines of the standard (3.3), and its acknowledgement must wait for our
+commit anyway. Everything with a state machine in it (connect, subscribe, outbound QoS 1, ping) stays with paho.
 
 No I/O here: bytes in, messages out.
 """
@@ -19,7 +19,7 @@ from growy.model.errors import BrokerError
 
 PUBLISH = 0x30
 MAX_FRAME = 1 << 20
-"""A larger frame from the broker is refused: no firmware sends over 8 KiB, and a length is believed before it is read."""
+"""A larger frame is refused: no firmware sends over 8 KiB, and a length is believed before its bytes have come."""
 
 
 class ProtocolViolation(BrokerError):
@@ -142,16 +142,3 @@ def pubacks(mids: Sequence[int]) -> bytes:
     frames["head"] = 0x4002
     frames["mid"] = mids
     return frames.tobytes()
-
-
-def publish_qos0(topic: str, payload: bytes) -> bytes:
-    """A PUBLISH frame with QoS 0, not retained."""
-    name = topic.encode()
-    length = 2 + len(name) + len(payload)
-    head = bytearray((PUBLISH,))
-    while True:
-        byte, length = length & 0x7F, length >> 7
-        head.append(byte | 0x80 if length else byte)
-        if not length:
-            break
-    return bytes(head) + len(name).to_bytes(2, "big") + name + payload

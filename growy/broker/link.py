@@ -1,8 +1,9 @@
 """The link to the MQTT broker: one persistent session, kept up for ever.
 
-Inbound PUBLISH messages are handed on in batches, as many as one read of the socket held, and are acknowledged by whoever
-has committed them (`Link.acknowledge`), in order of receipt. When the receiver waits, the link stops reading, TCP pushes
-back and the broker keeps the messages. Outbound messages end as acknowledged, expired or unknown, never as "probably sent".
+Inbound PUBLISH messages are handed on in batches, as many as one read of the socket held, and are acknowledged by
+whoever has committed them (`Link.acknowledge`), in order of receipt. When the receiver waits, the link stops reading,
+TCP pushes back and the broker keeps the messages. Outbound messages end as acknowledged, expired or unknown, never as
+"probably sent".
 
 It must never look into a payload, and never acknowledge on its own.
 """
@@ -18,7 +19,7 @@ import trio
 
 from growy.broker.connection import LOST, Connection, open_stream
 from growy.broker.engine import Endpoint, Will
-from growy.broker.frames import Inbound, pubacks, publish_qos0
+from growy.broker.frames import Inbound, pubacks
 from growy.broker.outbox import Lane, Outbox, Outcome, Outgoing
 from growy.broker.reconnect import Backoff
 from growy.model.errors import PublishExpired, PublishFailed
@@ -28,8 +29,6 @@ log = get_log(__name__)
 
 WRITE_AHEAD = 1 << 16
 """Bytes collected for the socket before ordinary publishes wait in the outbox instead, where they can still expire."""
-TELEMETRY_AHEAD = 1 << 18
-"""Beyond this much unwritten, `publish_soon` drops: its messages are of use now or not at all."""
 
 
 class LinkState(enum.Enum):
@@ -66,8 +65,8 @@ class LinkStatistics:
     publishes_acknowledged: int
     publishes_expired: int
     publishes_unknown: int
-    telemetry_dropped: int
-    """Messages of `publish_soon` that could not go out."""
+    sends_refused: int
+    """Messages of `send` that were not taken because too much waited."""
     paused: bool
     """True while the receiver makes the link wait (back-pressure)."""
 
@@ -113,6 +112,7 @@ class Link:
         self._waiters: dict[int, trio.Event] = {}
         self._connection: Connection | None = None
         self._reading = trio.CancelScope()
+        self._draining = False
         self._state = LinkState.DISCONNECTED
         self._state_changed = trio.Event()
         self._epoch = 0
@@ -123,7 +123,7 @@ class Link:
         self._received = 0
         self._received_bytes = 0
         self._acknowledged = 0
-        self._telemetry_dropped = 0
+        self._sends_refused = 0
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class Link:
             publishes_acknowledged=self._outbox.acknowledged,
             publishes_expired=self._outbox.expired,
             publishes_unknown=self._outbox.unknown,
-            telemetry_dropped=self._telemetry_dropped,
+            sends_refused=self._sends_refused,
             paused=connection is not None and connection.paused_since is not None,
         )
 
@@ -164,7 +164,7 @@ class Link:
     # -- life ----------------------------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Connects, serves, reconnects, until cancelled; then says `farewell` and DISCONNECT, so that the will stays unsaid."""
+        """Connects, serves, reconnects, until cancelled; then says `farewell` and DISCONNECT: the will stays unsaid."""
         task_status.started()
         while True:
             self._backoff = self._backoff.retrying()
@@ -178,6 +178,7 @@ class Link:
 
     def drain(self) -> None:
         """Stops reading, for good. What was read can still be acknowledged; what was not stays with the broker."""
+        self._draining = True
         self._reading.cancel()
         if self._connection is not None:
             self._become(LinkState.DRAINING)
@@ -218,6 +219,9 @@ class Link:
                 )
                 self._pump()
                 nursery.start_soon(connection.keep_alive_loop)
+                self._reading = trio.CancelScope()
+                if self._draining:
+                    self._reading.cancel()
                 with self._reading:
                     await self._receive(connection, early)
                     while True:
@@ -296,17 +300,18 @@ class Link:
         if message.outcome is not Outcome.ACKNOWLEDGED:
             raise PublishFailed(f"The broker did not acknowledge {topic} within {timeout_s:g} s")
 
-    def publish_soon(self, topic: str, payload: bytes) -> bool:
-        """Publishes with QoS 0 what is of use now or not at all. Returns False, and counts, when it cannot."""
-        connection = self._connection
-        if (
-            connection is None
-            or self._state is not LinkState.CONNECTED
-            or connection.unwritten > TELEMETRY_AHEAD
-        ):
-            self._telemetry_dropped += 1
+    def send(
+        self, topic: str, payload: bytes, *, qos: int = 1, timeout_s: float = 10.0, lane: Lane = Lane.NORMAL
+    ) -> bool:
+        """Publishes without waiting for the end, which is only counted (heartbeat acknowledgements, processed values).
+
+        Returns False, and counts, when too much waits already.
+        """
+        if lane is Lane.NORMAL and self._outbox.full:
+            self._sends_refused += 1
             return False
-        connection.write(publish_qos0(topic, payload))
+        self._outbox.put(Outgoing(topic, payload, qos, False, lane, trio.current_time() + timeout_s))
+        self._pump()
         return True
 
     def _pump(self) -> None:

@@ -1,4 +1,4 @@
-"""Asks the connected broker what it can do, by trying: how many messages it sends ahead, whether a queued burst survives.
+"""Asks the broker what it can do, by trying: how many messages it sends ahead, whether a queued burst survives.
 
 Done once after the first connect with a short-lived client of its own, on a private topic. The answer sets the commit
 policy (a window that fills must be committed early) and is shown, with the cure, by `growyd status`.

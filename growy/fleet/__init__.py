@@ -1,0 +1,1 @@
+"""The ESP32s: known devices, answers to them. Never decides what an actuator does."""

@@ -1,4 +1,4 @@
-"""The ESP32s: who is there, since when, in what state. Held in memory; journaled to the store so that a restart knows them.
+"""The ESP32s: who is there, since when, in what state. Held in memory, journaled so that a restart knows them.
 
 Answers heartbeats at once, before any disk work: a device publishes nothing until it has been answered. Approval,
 configuration and the full life cycle build on this; so far a device is known, answered, and online or not.
@@ -15,7 +15,7 @@ import attrs
 from growy.model.messages import Generation, Heartbeat, SessionAnnounce, Will
 from growy.ops.log import get_log
 from growy.wire import topics as topic_names
-from growy.wire.decode import Message
+from growy.wire.table import Message
 from growy.wire.encode import heartbeat_ack
 from growy.wire.topics import Topic
 
@@ -26,8 +26,8 @@ OFFLINE_AFTER_MS = 180_000
 MAX_DEVICES = 2000
 """A broker that invents devices must not fill the memory."""
 
-Publish: TypeAlias = Callable[[str, bytes], None]
-"""Sends a message now or not at all."""
+Publish: TypeAlias = Callable[[str, bytes], object]
+"""Sends a message without waiting for it to arrive."""
 
 
 class DeviceStatus(enum.StrEnum):
@@ -51,7 +51,8 @@ class Device:
     ip: str | None = None
     heap_free: int | None = None
     wifi_rssi: int | None = None
-    uptime_s: int | None = None
+    uptime: int | None = None
+    """Seconds since boot, as the device says."""
     sensor_count: int | None = None
     actuator_count: int | None = None
     boot_id: str | None = None
@@ -166,7 +167,7 @@ class Fleet:
         )
         self._acknowledged += 1
         self._heartbeats += 1
-        if message.uptime is not None and device.uptime_s is not None and message.uptime < device.uptime_s:
+        if message.uptime is not None and device.uptime is not None and message.uptime < device.uptime:
             device.reboots += 1
         device.heartbeats += 1
         device.epoch = epoch
@@ -175,7 +176,7 @@ class Fleet:
         device.ip = message.wifi_ip or device.ip
         device.heap_free = message.heap_free
         device.wifi_rssi = message.wifi_rssi
-        device.uptime_s = message.uptime
+        device.uptime = message.uptime
         device.sensor_count = message.sensor_count
         device.actuator_count = message.actuator_count
         device.boot_id = message.boot_sequence_id or None
@@ -190,13 +191,6 @@ class Fleet:
             self._dirty.add(device.esp_id)
             log.info("device gone", esp_id=device.esp_id, reason=message.reason)
             self._on_change("esp_health", device)
-
-    def readings_of(self, esp_ids: Sequence[str], now_ms: int) -> None:
-        """Readings are a sign of life too."""
-        for esp_id in esp_ids:
-            device = self._devices.get(esp_id)
-            if device is not None:
-                device.last_seen_ms = max(device.last_seen_ms, now_ms)
 
     def tick(self, now_ms: int) -> None:
         """To be called every few seconds: silence ends in offline."""
@@ -215,6 +209,10 @@ class Fleet:
         self._dirty.clear()
         return dirty
 
+    def mark_dirty(self, devices: Sequence[Device]) -> None:
+        """Puts devices back that could not be journaled."""
+        self._dirty.update(device.esp_id for device in devices)
+
     def statistics(self) -> FleetStatistics:
         devices = self._devices.values()
         return FleetStatistics(
@@ -226,3 +224,23 @@ class Fleet:
             acknowledged=self._acknowledged,
             refused_devices=self._refused,
         )
+
+
+def describe(event: str, device: Device) -> dict[str, object]:
+    """The data of a WebSocket event about a device."""
+    data: dict[str, object] = {
+        "esp_id": device.esp_id,
+        "device_id": device.esp_id,
+        "timestamp": device.last_seen_ms // 1000,
+        "zone_id": device.zone_id or None,
+    }
+    if event == "device_discovered":
+        return data | {"discovered_at": device.first_seen_ms // 1000, "status": device.status.value}
+    return data | {
+        "status": "online" if device.online else "offline",
+        "heap_free": device.heap_free,
+        "wifi_rssi": device.wifi_rssi,
+        "uptime": device.uptime,
+        "sensor_count": device.sensor_count,
+        "actuator_count": device.actuator_count,
+    }

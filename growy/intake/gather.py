@@ -18,13 +18,14 @@ from growy.model.reading import NO_SEQ, TimeSource
 from growy.model.time import measured_at
 from growy.ops.log import get_log
 from growy.store.deadletters import DeadLetter
-from growy.wire.decode import Message, decode, decode_sensor_data
+from growy.wire.decode import decode, decode_sensor_data
+from growy.wire.table import Message
 from growy.wire.topics import Topic, TopicKind, parse_topic
 
 log = get_log(__name__)
 
 MAX_ROUTES = 10_000
-"""Topics remembered. A broker that invents topics must not fill the memory; beyond, topics are parsed each time."""
+"""Topics remembered. Whoever invents topics must not fill the memory; beyond, topics are parsed each time."""
 
 MAX_LETTERS = 1000
 """Dead letters carried to one commit; in a flood the rest is only counted, as the table would drop them again anyway."""
@@ -33,6 +34,8 @@ OnEvent: TypeAlias = Callable[[Topic, Message, int], None]
 """Takes what is not a reading: (topic, message, Unix ms of receipt). Must not block."""
 OnRequest: TypeAlias = Callable[[Topic, PiEnhancedRequest], bool]
 """Takes a conversion request; False when it cannot take any more now."""
+OnSeen: TypeAlias = Callable[[Topic, int], object]
+"""Told that a device sent readings: (a topic of it, Unix ms of receipt)."""
 
 
 @attrs.define(slots=True, eq=False)
@@ -62,16 +65,24 @@ class Gatherer:
 
     Args:
         on_event, on_request: where the other messages go.
+        on_seen: told of each device that sent readings, once per delivery.
     """
 
     def __init__(
-        self, slots: Slots, replay: ReplayFilter, outcomes: Outcomes, on_event: OnEvent, on_request: OnRequest
+        self,
+        slots: Slots,
+        replay: ReplayFilter,
+        outcomes: Outcomes,
+        on_event: OnEvent,
+        on_request: OnRequest,
+        on_seen: OnSeen,
     ) -> None:
         self._slots = slots
         self._replay = replay
         self._outcomes = outcomes
         self._on_event = on_event
         self._on_request = on_request
+        self._on_seen = on_seen
         self._routes: dict[bytes, Topic] = {}
 
     def gather(self, delivery: Delivery, into: Gathered, now: float) -> None:
@@ -81,6 +92,7 @@ class Gatherer:
         routes = self._routes
         rx_ms = delivery.received_ms
         mids: list[int] = []
+        speakers: dict[str, Topic] = {}
         before = len(into.series) + len(into.letters)
         for topic_bytes, payload, mid, dup, retain in delivery.messages:
             if mid:
@@ -93,6 +105,7 @@ class Gatherer:
                     messages[MessageOutcome.RETAINED] += 1
                 elif topic.kind is TopicKind.SENSOR_DATA:
                     reading = decode_sensor_data(payload)
+                    speakers[topic.esp_id] = topic
                     new = self._reading(topic_bytes, topic, topic.gpio or 0, reading, dup, rx_ms, into)
                     messages[MessageOutcome.READING if new else MessageOutcome.DUPLICATE] += 1
                 else:
@@ -100,6 +113,8 @@ class Gatherer:
             except WireError as error:
                 messages[MessageOutcome.DEAD_LETTER] += 1
                 self._refuse(topic_bytes, payload, rx_ms, error, into)
+        for topic in speakers.values():
+            self._on_seen(topic, rx_ms)
         outcomes.received += len(delivery.messages)
         into.messages += len(delivery.messages)
         if mids:
@@ -147,6 +162,7 @@ class Gatherer:
     ) -> MessageOutcome:
         message = decode(topic, payload)
         if isinstance(message, SensorBatch):
+            self._on_seen(topic, rx_ms)
             for refused in message.refused:
                 error = WireError(refused.reason, f"reading {refused.index}: {refused.message}")
                 self._refuse(topic_bytes, payload, rx_ms, error, into)
@@ -177,4 +193,4 @@ class Gatherer:
             "message cannot be used", topic=name, reason=error.reason, error=error.message
         )
         if len(into.letters) < MAX_LETTERS:
-            into.letters.append(DeadLetter.of(rx_ms, name, payload, error.reason, error.message))
+            into.letters.append(DeadLetter(rx_ms, name, payload, error.reason, error.message))

@@ -1,8 +1,8 @@
 """The intake's three stages, each one task, joined by bounded hand-overs: gather -> convert -> commit.
 
-Natural batching: while a stage is busy, what arrives becomes its next batch; at low rates a reading is converted at once,
-at high rates the work per reading shrinks. One lane, so that readings of a series keep their order and packets are
-acknowledged in the order in which they came.
+Natural batching: while a stage is busy, what arrives becomes its next batch; at low rates a reading is converted at
+once, at high rates the work per reading shrinks. One lane, so that readings of a series keep their order and packets
+are acknowledged in the order in which they came.
 
 Readings are live (tail, WebSocket, rules) when converted and acknowledged when committed: a rule must not wait for the
 disk, the broker must.
@@ -19,7 +19,7 @@ import trio
 
 from growy.broker.link import Delivery
 from growy.intake.derive import Deriver
-from growy.intake.gather import Gathered, Gatherer, OnEvent, OnRequest
+from growy.intake.gather import Gathered, Gatherer, OnEvent, OnRequest, OnSeen
 from growy.intake.outcomes import IntakeStatistics, Outcomes
 from growy.intake.replay import ReplayFilter
 from growy.intake.slots import NO_PLAN, SetupOf, Slots, no_setup
@@ -66,6 +66,7 @@ class Intake:
         limit: messages held at most; beyond, `deliver` waits, and so does the link.
         on_event: takes messages that are not readings, at once.
         on_request: takes conversion requests.
+        on_seen: told of each device that sent readings, once per delivery.
         on_readings: each takes every converted batch, before the commit.
         on_committed: takes every committed batch.
         setup_of: parameters and calibration of a series.
@@ -81,6 +82,7 @@ class Intake:
         limit: int,
         on_event: OnEvent,
         on_request: OnRequest,
+        on_seen: OnSeen,
         on_readings: Iterable[Callable[[Columns], None]] = (),
         on_committed: Callable[[Columns], None] | None = None,
         setup_of: SetupOf = no_setup,
@@ -96,7 +98,7 @@ class Intake:
         self.slots = Slots(store.catalog, store.conversions, pool.registry, setup_of)
         replay = ReplayFilter()
         replay.remember(store.tail.recent(limit=50_000))
-        self._gatherer = Gatherer(self.slots, replay, self._outcomes, on_event, on_request)
+        self._gatherer = Gatherer(self.slots, replay, self._outcomes, on_event, on_request, on_seen)
         self._deriver = Deriver(self.slots, pool)
         self._fresh = Gathered()
         self._ready = _Ready()

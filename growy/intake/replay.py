@@ -1,7 +1,7 @@
 """Recognises readings that were delivered before: QoS 1 means "at least once", the store keeps "exactly once".
 
-Duplicates come from the broker (everything unacknowledged, after any reconnect) and from devices (PUBACK lost). Both come
-soon after the original, so a bounded memory suffices. No I/O, no clock.
+Duplicates come from the broker (everything unacknowledged, after any reconnect) and from devices (PUBACK lost). Both
+come soon after the original, so a bounded memory suffices. No I/O, no clock.
 """
 
 from __future__ import annotations

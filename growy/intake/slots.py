@@ -1,4 +1,4 @@
-"""Which series a message belongs to and how its raw value is converted: looked up once, then one dict access a reading."""
+"""Which series a message belongs to and how its raw value is converted: looked up once, then a dict access each."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from growy.model.messages import SensorData
 from growy.model.reading import Bus, IndexArray, IntArray, SeriesKey
 from growy.ops.log import get_log
 from growy.sensors.calibration import Calibration
-from growy.sensors.plans import Plan
+from growy.sensors.plan import Plan
 from growy.sensors.registry import Registry
-from growy.store.catalog import Catalog
-from growy.store.conversions import Conversions
+from growy.store.catalog import Catalog, Conversions
 from growy.wire.decode import series_key
 
 log = get_log(__name__)
@@ -140,7 +139,7 @@ class Slots:
             self._index[value_type, plan] = index
             self.plans.append(plan)
             self.conversions.append(
-                self._store_conversions.intern(plan.library, plan.version, plan.parameters_json)
+                self._store_conversions.intern(plan.library, plan.version, plan.parameters)
             )
             self.types.append(value_type)
         return index

@@ -1,0 +1,277 @@
+"""The composition root: opens everything in the order of dependence, wires it, owns the nurseries. No logic.
+
+Lifetimes: store and workers outlive the tasks that use them; the core (store, workers, intake, fleet) dies last; the
+doors (broker link, web) are shut first. A stop is: read no more, commit what was read, acknowledge it, say goodbye.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import attrs
+import trio
+
+from growy import __version__
+from growy.broker.embedded import open_embedded_broker
+from growy.broker.engine import Endpoint
+from growy.broker.link import Link
+from growy.broker.probe import BrokerFindings, probe_broker
+from growy.broker.reconnect import Backoff
+from growy.config import Config
+from growy.fleet.enhanced import EnhancedResponder
+from growy.fleet.journal import FleetJournal, from_row
+from growy.fleet.processed import ProcessedPublisher
+from growy.fleet.registry import Fleet, describe
+from growy.fleet.server_status import ServerStatus
+from growy.intake import Intake
+from growy.model.errors import BrokerError
+from growy.model.reading import Columns
+from growy.ops.log import get_log
+from growy.ops.sdnotify import Notifier
+from growy.sensors.pool import Pool, open_pool
+from growy.store.store import Store, open_store
+from growy.web.app import App
+from growy.web.health import Vitals, assess
+from growy.web.live import LiveHub
+from growy.web.server import Web, open_web
+from growy.wire.topics import subscriptions
+
+log = get_log(__name__)
+
+STOP_WITHIN_S = 4.0
+"""systemd is told to wait 5 s; what cannot be committed by then stays with the broker."""
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@attrs.frozen(kw_only=True)
+class Daemon:
+    """The running parts."""
+
+    config: Config
+    endpoint: Endpoint
+    store: Store
+    pool: Pool
+    link: Link
+    intake: Intake
+    fleet: Fleet
+    hub: LiveHub
+    web: Web
+    processed: ProcessedPublisher
+    enhanced: EnhancedResponder
+    journal: FleetJournal
+    status: ServerStatus
+    findings: list[BrokerFindings]
+    """What the broker was found to be like; empty until it has been measured."""
+    stop: trio.Event
+    """Set it to end the daemon in order."""
+
+
+async def run_daemon(
+    config: Config,
+    *,
+    on_committed: Callable[[Columns], None] | None = None,
+    task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Runs until SIGTERM, SIGINT or `Daemon.stop`, then ends within five seconds with everything flushed.
+
+    Args:
+        on_committed: told of every batch that is on disk.
+
+    Raises:
+        GrowyError: it cannot start; the message names what and the cure.
+    """
+    async with open_daemon(config, on_committed) as daemon, trio.open_nursery() as core:
+        await core.start(daemon.store.run)
+        await core.start(daemon.pool.run)
+        await core.start(daemon.intake.run)
+        await core.start(daemon.enhanced.run)
+        await core.start(daemon.journal.run)
+        async with trio.open_nursery() as doors:
+            await doors.start(daemon.web.run)
+            await doors.start(daemon.link.run)
+            if config.sensors.publish_processed:
+                await doors.start(daemon.processed.run)
+            doors.start_soon(daemon.status.repeat, partial(daemon.link.publish, retain=True))
+            doors.start_soon(survey, daemon)
+            doors.start_soon(stop_on_signal, daemon.stop)
+            notifier = Notifier.from_environ(os.environ)
+            notifier.ready(f"listening on {daemon.web.url}")
+            log.info("growyd runs", version=__version__, web=daemon.web.url, store=str(config.store_dir))
+            task_status.started(daemon)
+            await daemon.stop.wait()
+            notifier.stopping()
+            with trio.move_on_after(STOP_WITHIN_S) as patience:
+                daemon.link.drain()
+                await daemon.intake.flush()
+                await daemon.journal.write()
+            log.info("growyd stops", flushed=not patience.cancelled_caught)
+            doors.cancel_scope.cancel()
+        core.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_daemon(
+    config: Config, on_committed: Callable[[Columns], None] | None
+) -> AsyncIterator[Daemon]:
+    """Opens and wires the parts, lowest floor first; nothing runs yet."""
+    async with AsyncExitStack() as opened:
+        endpoint = endpoint_of(config)
+        if config.broker.address.embedded:
+            await opened.enter_async_context(open_embedded_broker(endpoint.host, endpoint.port))
+        store = await opened.enter_async_context(open_store(config.store, config.store_dir))
+        pool = await opened.enter_async_context(open_pool(config.sensors, config.library_dir))
+        known = [from_row(row) for row in await store.device_rows()]
+
+        status = ServerStatus(config.node.kaiser_id, wall_ms)
+        findings: list[BrokerFindings] = []
+        hub = LiveHub(store.catalog, zone_of=lambda esp_id: zone_of(fleet, esp_id))
+        link = Link(
+            endpoint,
+            subscriptions=subscriptions(config.node.kaiser_id),
+            deliver=lambda delivery: intake.deliver(delivery),
+            backoff=Backoff(
+                config.broker.reconnect_min,
+                config.broker.reconnect_max,
+                config.broker.breaker_failures,
+                config.broker.breaker_pause,
+            ),
+            wall_ms=wall_ms,
+            will=status.will(),
+            hello=status.online,
+            farewell=status.offline,
+        )
+        fleet = Fleet(
+            auto_approve=config.fleet.auto_approve,
+            publish=link.send,
+            on_change=lambda event, device: hub.publish_event(event, describe(event, device)),
+            known=known,
+        )
+        processed = ProcessedPublisher(config.node.kaiser_id, store.catalog.get, link.send)
+        enhanced = EnhancedResponder(pool, link.send, wall_ms)
+        listeners: list[Callable[[Columns], None]] = [hub.publish_readings]
+        if config.sensors.publish_processed:
+            listeners.append(processed.take)
+        intake = Intake(
+            store,
+            pool,
+            acknowledge=link.acknowledge,
+            commit_interval_s=config.store.commit_interval,
+            limit=config.broker.intake_limit,
+            on_event=fleet.handle,
+            on_request=enhanced.take,
+            on_seen=fleet.seen,
+            on_readings=listeners,
+            on_committed=on_committed,
+        )
+        parts: dict[str, Callable[[], object]] = {
+            "intake": intake.statistics,
+            "broker": link.statistics,
+            "fleet": fleet.statistics,
+            "processed": processed.statistics,
+            "pi_enhanced": enhanced.statistics,
+            "broker_findings": lambda: findings[-1] if findings else None,
+        }
+        app = App(
+            node=config.node.kaiser_id,
+            version=__version__,
+            started_ms=wall_ms(),
+            store=store,
+            pool=pool,
+            fleet=fleet,
+            hub=hub,
+            health=lambda: assess(vitals_of(config, store, pool, link, fleet)),
+            parts=parts,
+        )
+        web = await opened.enter_async_context(open_web(config.web, config.socket_path, app))
+        yield Daemon(
+            config=config,
+            endpoint=endpoint,
+            store=store,
+            pool=pool,
+            link=link,
+            intake=intake,
+            fleet=fleet,
+            hub=hub,
+            web=web,
+            processed=processed,
+            enhanced=enhanced,
+            journal=FleetJournal(fleet, store, wall_ms),
+            status=status,
+            findings=findings,
+            stop=trio.Event(),
+        )
+
+
+def endpoint_of(config: Config) -> Endpoint:
+    """Where the broker is: the one named, or our own."""
+    url = config.broker.address
+    host, port = config.broker.embedded_address if url.embedded else (url.host, url.port)
+    return Endpoint(
+        host=host,
+        port=port,
+        client_id=config.client_id,
+        username=url.user,
+        password=url.password,
+        tls=url.tls,
+        ca_file=config.broker.ca_file or None,
+        keepalive_s=config.broker.keepalive,
+    )
+
+
+def vitals_of(config: Config, store: Store, pool: Pool, link: Link, fleet: Fleet) -> Vitals:
+    """What health is judged by."""
+    link_now, store_now, pool_now, fleet_now = (
+        link.statistics(),
+        store.statistics(),
+        pool.statistics(),
+        fleet.statistics(),
+    )
+    return Vitals(
+        broker_connected=link.connected,
+        broker=": ".join(filter(None, (link_now.broker, link_now.last_error))),
+        store_state=store_now.state,
+        store_error=store_now.last_error or "",
+        workers=config.sensors.workers,
+        workers_alive=pool_now.workers_alive,
+        set_aside=tuple(pool_now.set_aside),
+        devices=fleet_now.devices,
+        devices_online=fleet_now.online,
+    )
+
+
+def zone_of(fleet: Fleet, esp_id: str) -> str | None:
+    device = fleet.get(esp_id)
+    return None if device is None else device.zone_id or None
+
+
+async def survey(daemon: Daemon) -> None:
+    """Measures the broker once it is there, and tells the intake how far it sends ahead."""
+    configured = daemon.config.broker.inflight_window
+    if configured:
+        daemon.intake.window = configured
+        return
+    await daemon.link.wait_connected()
+    try:
+        found = await probe_broker(daemon.endpoint)
+    except BrokerError as error:
+        log.warning("the broker could not be measured", error=str(error))
+        return
+    daemon.findings.append(found)
+    daemon.intake.window = 0 if found.window_is_whole_burst else found.window
+    for sentence in found.advice:
+        log.warning("broker settings", advice=sentence)
+
+
+async def stop_on_signal(stop: trio.Event) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            stop.set()
+            return
