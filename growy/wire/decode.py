@@ -12,15 +12,15 @@ import msgspec
 from growy.model.messages import FIRMWARE_QUALITY, SensorData, Will
 from growy.model.reading import Bus, SeriesKey
 from growy.wire.batch import batch
-from growy.wire.fields import HEX_DIGITS, MAX_SENSOR_TYPE, TYPE_CHARACTERS, UNSIGNED_FROM, build
+from growy.wire.fields import HEX_DIGITS, MAX_SENSOR_TYPE, MAX_UNIT, TYPE_CHARACTERS, UNSIGNED_FROM, build
 from growy.wire.formats import MAX_PAYLOAD, parse
 from growy.wire.table import READING, SHAPES, Message
 from growy.wire.topics import Topic, TopicKind
 
 _sensor_data = msgspec.json.Decoder(SensorData).decode
 
-_CLEAN_UNITS = frozenset({"°C", "°F", "µS/cm", "µmol/m²/s", "m³"})
-"""Units beyond ASCII that are spelled right; other non-ASCII units are looked at for double encoding."""
+_CLEAN_UNITS = frozenset({"", "raw", "%", "hPa", "°C", "°F", "µS/cm", "µmol/m²/s"})
+"""Units that need no look: the firmware's own, and non-ASCII ones that could otherwise be double encoding."""
 
 
 def decode_sensor_data(payload: bytes, limit: int = MAX_PAYLOAD) -> SensorData:
@@ -44,7 +44,10 @@ def decode_sensor_data(payload: bytes, limit: int = MAX_PAYLOAD) -> SensorData:
                 -UNSIGNED_FROM <= message.raw <= UNSIGNED_FROM
                 and not kind.strip(TYPE_CHARACTERS)
                 and 0 < len(kind) <= MAX_SENSOR_TYPE
-                and (unit in _CLEAN_UNITS or (unit.isascii() and len(unit) <= 16 and " " not in unit))
+                and (
+                    unit in _CLEAN_UNITS
+                    or (unit.isascii() and len(unit) <= MAX_UNIT and unit == unit.strip())
+                )
                 and message.quality_word in FIRMWARE_QUALITY
                 and message.i2c_address != 0
                 and (message.ts or b'"timestamp"' not in payload)

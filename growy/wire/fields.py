@@ -27,8 +27,8 @@ MAX_UNIT = 32
 MAX_RAW = 2.0**53
 """Beyond, a float64 no longer tells neighbouring counts apart."""
 UNSIGNED_FROM = 2.0**31
-"""Firmware before 2026-04 printed a negative int32 as unsigned: raw above this, below 2**32, is raw -
-2**32."""
+"""Firmware before 2026-04 printed a negative int32 as unsigned: a whole raw above this and below 2**32 is
+2**32 too large."""
 
 HEX_DIGITS = "0123456789ABCDEF"
 TYPE_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_.-"
@@ -71,8 +71,7 @@ def canonical(shape: Shape[M], given: Fields, path: str = "$") -> Fields:
 
 
 def renamed(shape: Shape[M], given: Fields) -> Fields:
-    """A copy under canonical names, without nulls. Where a message has both, the canonical name wins over an
-    alias."""
+    """A copy under canonical names, without nulls. A canonical name wins over its aliases."""
     fields = {name: value for name, value in given.items() if value is not None}
     for name, others in shape.aliases.items():
         if name not in fields:
@@ -175,8 +174,7 @@ def is_sensor_type(text: str) -> bool:
 
 
 def raw(fields: Fields, path: str) -> None:
-    """Signed again where old firmware printed a negative number unsigned; refused where float64 cannot hold
-    it."""
+    """Signed again where old firmware printed it unsigned; refused where float64 cannot hold it."""
     value = fields.get("raw")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return

@@ -128,6 +128,7 @@ def test_an_impossible_sensor_type(given_as: str) -> None:
         ("Âµmol/mÂ²/s", "µmol/m²/s"),
         ("μS/cm", "μS/cm"),
         (" % ", "%"),
+        ("\tml ", "ml"),
         ("", ""),
         ("raw", "raw"),
     ],

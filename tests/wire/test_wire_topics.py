@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wire_samples import builders
 
 from growy.model.errors import WireError
 from growy.wire import topics
@@ -102,20 +101,6 @@ def test_growyd_hears_nothing_that_it_says_itself() -> None:
 
 def test_all_subscriptions_are_at_least_once() -> None:
     assert {qos for _, qos in subscriptions("god")} == {1}
-
-
-def builders() -> list[tuple[object, tuple[object, ...]]]:
-    """Every public builder of a topic on which growyd speaks, with arguments that fit it."""
-    given_for = {"kaiser_id": "god", "esp_id": "ESP_EA5484", "gpio": 4}
-    return [
-        (build, tuple(given_for[name] for name in inspect.signature(build).parameters))
-        for name, build in vars(topics).items()
-        if inspect.isfunction(build)
-        and build.__module__ == topics.__name__
-        and not name.startswith("_")
-        and set(inspect.signature(build).parameters) <= set(given_for)
-        and inspect.signature(build).return_annotation == "str"
-    ]
 
 
 def test_the_topics_growyd_speaks_on() -> None:

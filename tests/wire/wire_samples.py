@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+
 import attrs
 
+from growy.wire import topics
 from growy.wire.topics import TopicKind
 
 K = TopicKind
@@ -321,3 +324,17 @@ SAMPLES: tuple[Sample, ...] = (
         ts=1767225600,
     ),
 )
+
+
+def builders() -> list[tuple[object, tuple[object, ...]]]:
+    """Every public builder of a topic on which growyd speaks, with arguments that fit it."""
+    given_for = {"kaiser_id": "god", "esp_id": "ESP_EA5484", "gpio": 4}
+    return [
+        (build, tuple(given_for[name] for name in inspect.signature(build).parameters))
+        for name, build in vars(topics).items()
+        if inspect.isfunction(build)
+        and build.__module__ == topics.__name__
+        and not name.startswith("_")
+        and set(inspect.signature(build).parameters) <= set(given_for)
+        and inspect.signature(build).return_annotation == "str"
+    ]

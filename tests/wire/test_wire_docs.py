@@ -1,0 +1,70 @@
+"""docs/mqtt.md says what the program does: every topic, field, reason and example of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from wire_samples import builders
+
+from growy.wire.batch import MAX_READINGS
+from growy.wire.decode import decode
+from growy.wire.formats import MAX_DEPTH, MAX_PAYLOAD
+from growy.wire.reasons import Reason
+from growy.wire.table import MESSAGE_TYPES, SHAPES
+from growy.wire.topics import TopicKind, parse_topic
+
+PAGE = (Path(__file__).parents[2] / "docs" / "mqtt.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```json (\S+)\n(.*?)\n```", PAGE, re.DOTALL)
+
+
+def section(kind: TopicKind) -> str:
+    found = re.search(rf"^## `{re.escape(kind.value)}`\n(.*?)(?=^#)", PAGE, re.DOTALL | re.MULTILINE)
+    assert found, f"docs/mqtt.md has no section for {kind.value}"
+    return found[1]
+
+
+@pytest.mark.parametrize("kind", TopicKind, ids=lambda kind: kind.name)
+def test_every_topic_has_a_section_with_its_quality_of_service_and_an_example(kind: TopicKind) -> None:
+    text = section(kind)
+
+    assert re.match(r"\nQoS [01], (not )?retained", text)
+    assert "```json" in text
+
+
+@pytest.mark.parametrize("kind", TopicKind, ids=lambda kind: kind.name)
+def test_every_field_and_alias_is_described(kind: TopicKind) -> None:
+    text = section(kind)
+    fields = set(MESSAGE_TYPES[kind].__struct_encode_fields__)
+    aliases = (
+        {name for others in SHAPES[kind].aliases.values() for name in others} if kind in SHAPES else set()
+    )
+    general = {"timestamp", "raw_value", "raw_data", "session_epoch", "active_handover_epoch", "free_heap"}
+
+    assert {name for name in fields if f"`{name}`" not in text} == set()
+    assert {name for name in aliases - general if f"`{name}`" not in text} == set()
+
+
+@pytest.mark.parametrize("tail", [build(*arguments) for build, arguments in builders()])
+def test_every_topic_growyd_speaks_on_is_listed(tail: str) -> None:
+    template = tail.replace("god", "{k}").replace("ESP_EA5484", "{id}").replace("/4/", "/{gpio}/")
+
+    assert f"| `{template}` |" in PAGE
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_is_explained(reason: Reason) -> None:
+    assert f"| `{reason.value}` |" in PAGE
+
+
+@pytest.mark.parametrize(("tail", "payload"), EXAMPLES, ids=[tail for tail, _ in EXAMPLES])
+def test_every_example_can_be_sent(tail: str, payload: str) -> None:
+    topic = parse_topic(f"kaiser/god/esp/ESP_EA5484/{tail}")
+
+    assert type(decode(topic, payload.encode())) is MESSAGE_TYPES[topic.kind]
+
+
+def test_the_limits_are_those_of_the_program() -> None:
+    for limit in (f"{MAX_PAYLOAD:,} bytes", f"{MAX_DEPTH} levels", f"{MAX_READINGS:,} readings"):
+        assert limit in PAGE
