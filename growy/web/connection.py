@@ -232,8 +232,8 @@ class HttpConnection:
             data += protocol.send(h11.Data(data=reply.body)) or b""
         data += protocol.send(h11.EndOfMessage()) or b""
         self._enter(_Phase.SENDING, self._limits.send_timeout + len(data) / 65_536)
-        await self._stream.send_all(data)
         self._counts.answers[reply.status] = self._counts.answers.get(reply.status, 0) + 1
+        await self._stream.send_all(data)
         self._counts.bytes_sent += len(data)
         if self._protocol.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
             return True

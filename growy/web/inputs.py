@@ -105,10 +105,18 @@ _converter.register_structure_hook(Moment, _moment)
 _converter.register_structure_hook_func(lambda kind: kind == dict[str, object], lambda said, _: _object(said))
 
 
+_converter.register_structure_hook_func(lambda kind: kind is object, lambda said, _: said)
+
+
 def _object(said: object) -> dict[str, object]:
     if not isinstance(said, dict):
         raise TypeError("not a JSON object")
     return said
+
+
+def prepare(model: type) -> None:
+    """Make ready to read this model. Raises TypeError or NameError for a model that could never be read."""
+    _converter.get_structure_hook(model)
 
 
 def query_of(text: str, model: type[T]) -> T:

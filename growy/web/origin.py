@@ -41,6 +41,10 @@ def is_address(host: str) -> bool:
     return True
 
 
+def is_loopback(host: str) -> bool:
+    return is_address(host) and ipaddress.ip_address(host).is_loopback
+
+
 def check_host(authority: str) -> None:
     """Raises Forbidden for a Host header that names us by a name from the internet."""
     host = host_of(authority)
@@ -59,7 +63,7 @@ def check_origin(origin: str, authority: str) -> None:
         authority: the Host header of the same request.
     """
     host = host_of(origin.partition("://")[2])
-    if host and (host == host_of(authority) or host in ("localhost", "::1") or host.startswith("127.")):
+    if host and (host == host_of(authority) or host == "localhost" or is_loopback(host)):
         return
     raise Forbidden(
         f"Pages from {origin[:100]!r} may not use growyd", cure="Use the page that growyd itself serves"

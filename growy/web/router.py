@@ -13,6 +13,7 @@ import attrs
 from growy.model.errors import Invalid, NotFound
 from growy.web.answers import MethodNotAllowed, Response
 from growy.web.app import App
+from growy.web.inputs import prepare
 
 
 class Auth(enum.StrEnum):
@@ -75,11 +76,15 @@ class Router:
     """Finds the endpoint of a request. A word beats a parameter, whatever the order of registration."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        """Raises ValueError when two endpoints claim the same method and path."""
+        """Raises ValueError when two endpoints claim the same method and path; fails early on a model that cannot be
+        read."""
         self.endpoints = tuple(endpoints)
         self._root = _Node()
         for endpoint in self.endpoints:
             self._add(endpoint)
+            for model in (endpoint.query, endpoint.body):
+                if model is not None:
+                    prepare(model)
 
     def _add(self, endpoint: Endpoint) -> None:
         node = self._root

@@ -1,8 +1,15 @@
-"""Endpoints by resource. Each module lists its own; here they are put together, and nothing else is
-registered anywhere."""
+"""Endpoints by resource. Each module lists its own; here they are put together. Nothing is registered elsewhere."""
 
-from growy.web.api import health, live, operations
+from growy.web.api import esp, health, live, operations, processing, readings, sensors
 
-ENDPOINTS = (*health.ENDPOINTS, *operations.ENDPOINTS, *live.ENDPOINTS)
+ENDPOINTS = (
+    *health.ENDPOINTS,
+    *esp.ENDPOINTS,
+    *sensors.ENDPOINTS,
+    *readings.ENDPOINTS,
+    *processing.ENDPOINTS,
+    *operations.ENDPOINTS,
+    *live.ENDPOINTS,
+)
 
 __all__ = ["ENDPOINTS"]

@@ -66,12 +66,15 @@ async def stats(call: Call, query: StatsQuery) -> Response:
                 "unit": series.unit,
                 **identity(series),
                 "stats": {
-                    "min_value": figures.min,
-                    "max_value": figures.max,
+                    "min_value": figures.low,
+                    "max_value": figures.high,
                     "avg_value": figures.mean,
                     "std_dev": figures.std,
-                    "reading_count": figures.count,
-                    "quality_distribution": figures.quality_distribution,
+                    "reading_count": figures.rows,
+                    "value_count": figures.count,
+                    "quality_distribution": {word.word: count for word, count in figures.qualities.items()},
+                    "first_timestamp": iso(figures.first_ms),
+                    "last_timestamp": iso(figures.last_ms),
                 },
             }
         )

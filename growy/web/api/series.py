@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from growy.model.errors import EspNotFound, SensorNotFound
-from growy.model.reading import Bus, Quality, Series
+from growy.model.reading import Bus, Series
 from growy.web.answers import iso
 from growy.web.app import App
 
@@ -106,8 +106,3 @@ def need(app: App, esp_id: str, gpio: int, sensor_type: str | None) -> Sequence[
         cure=f"It has {', '.join(f'{kind} at {pin}' for pin, kind in there[:20])}" if there else "",
         details={"esp_id": esp_id, "gpio": gpio, "sensor_type": sensor_type},
     )
-
-
-def quality_of(word: str) -> Quality:
-    """Raises KeyError."""
-    return Quality[word.upper()]
