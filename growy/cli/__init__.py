@@ -1,0 +1,79 @@
+"""The command line, `growyd`: a thin client of the daemon's HTTP API. Never business logic.
+
+A command's module is imported when the command is used, and heavy packages only inside it: `growyd
+--help` and tab
+completion must answer at once on a Raspberry Pi Zero. Texts for the help page therefore stand here; a
+test compares
+them with the commands' own.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from growy import __version__
+from growy.cli.exits import ExitCode, code_of, epilog
+from growy.model.errors import GrowyError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("growy.cli.run:run", "Run the daemon in the foreground."),
+    "demo": (
+        "growy.cli.demo:demo",
+        "Broker, daemon and simulated ESP32s in one process, live in the terminal.",
+    ),
+    "status": ("growy.cli.status:status", "How the daemon is: health, causes, figures of every part."),
+    "devices": ("growy.cli.devices:devices", "The ESP32s that the daemon knows."),
+    "readings": ("growy.cli.readings:readings", "Stored readings of one ESP32, as a table or as CSV."),
+    "sensors": ("growy.cli.sensors:sensors", "Sensor libraries: list them, load them anew."),
+    "convert": ("growy.cli.convert:convert", "Convert raw values as the daemon would."),
+    "deadletters": ("growy.cli.deadletters:deadletters", "Messages that could not be used, with the reason."),
+    "simulate": ("growy.cli.simulate:simulate", "Simulated ESP32s against any MQTT broker."),
+    "config": ("growy.cli.settings:config", "Check and show the settings."),
+}
+"""Name -> where its command is, and its line on the help page."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is used; lists them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write(epilog())
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Errors of growyd become one clear message and their exit code; anything else is a bug and keeps
+        its traceback.
+        """
+        try:
+            return super().invoke(ctx)
+        except GrowyError as error:
+            click.echo(f"growyd: {error}", err=True)
+            ctx.exit(code_of(error))
+        except KeyboardInterrupt:
+            ctx.exit(ExitCode.INTERRUPTED)
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, message="growyd %(version)s")
+def main() -> None:
+    """growyd runs grow rooms and greenhouses from a Raspberry Pi: ESP32 readings in, converted, on disk,
+    live.
+    """

@@ -1,0 +1,200 @@
+"""The daemon, seen from the command line: JSON over HTTP/1.1, by unix socket or TCP. Blocking; standard
+library only.
+
+Tries its places in turn until one takes the connection, and says of each what happened. A request is sent
+once: it is
+never repeated at another place after it may have had an effect.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+from urllib.parse import quote, urlencode, urlsplit
+
+import attrs
+
+from growy import __version__
+from growy.cli.exits import DaemonRefused, DaemonUnreachable
+from growy.model.errors import ConfigError
+
+CONNECT_TIMEOUT_S = 5.0
+PAGE_SIZE = 100
+"""The API's largest page."""
+ANSWER_TIMEOUT_S = 60.0
+"""A year of readings of a slow card takes its time."""
+CURE = (
+    "Start it with `growyd run` (or `systemctl start growyd`), try it with `growyd demo`; "
+    "if it runs elsewhere, name the place with --socket or --url"
+)
+
+Query: TypeAlias = Mapping[str, str | int | float | None]
+
+
+@attrs.frozen
+class UnixPlace:
+    """A unix socket."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix socket {self.path}"
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Raises OSError."""
+        connection = _UnixConnection(self.path)
+        connection.connect()
+        return connection
+
+
+@attrs.frozen
+class HttpPlace:
+    """A TCP port."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, url: str) -> HttpPlace:
+        """Raises ConfigError: not a URL of growyd."""
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            port = 80 if parts.port is None else parts.port
+        except ValueError:
+            parts, port = urlsplit(""), 0
+        if parts.scheme != "http" or not parts.hostname or not port or parts.path not in ("", "/"):
+            raise ConfigError(f"{url} is no address of growyd", cure="Write http://127.0.0.1:8000")
+        return cls(parts.hostname, port)
+
+    def __str__(self) -> str:
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Raises OSError."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=CONNECT_TIMEOUT_S)
+        connection.connect()
+        return connection
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=CONNECT_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(self.timeout)
+            sock.connect(os.fspath(self._path))
+        except BaseException:
+            sock.close()
+            raise
+        self.sock = sock
+
+
+class Daemon:
+    """Asks the daemon. Use as a context manager: the connection is kept for several requests.
+
+    Args:
+        places: where to look, in this order.
+        chosen: somebody named this very place, so that nothing else will do.
+    """
+
+    def __init__(self, places: Sequence[UnixPlace | HttpPlace], *, chosen: bool = False) -> None:
+        self.chosen = chosen
+        self.places = tuple(places)
+        self._place: UnixPlace | HttpPlace | None = None
+        self._connection: http.client.HTTPConnection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def get(self, path: str, query: Query | None = None) -> Any:
+        """The JSON answer. Raises DaemonUnreachable, DaemonRefused."""
+        asked = {name: value for name, value in (query or {}).items() if value is not None}
+        return self._ask("GET", f"{quote(path)}{'?' + urlencode(asked) if asked else ''}", None)
+
+    def get_list(self, path: str, query: Query | None = None) -> list[Any]:
+        """All items of a list that comes in pages. Raises DaemonUnreachable, DaemonRefused."""
+        items: list[Any] = []
+        page = 1
+        while True:
+            answer = self.get(path, {**(query or {}), "page": page, "page_size": PAGE_SIZE})
+            items += answer["data"]
+            if not answer["pagination"]["has_next"]:
+                return items
+            page += 1
+
+    def post(self, path: str, body: object) -> Any:
+        """The JSON answer. Raises DaemonUnreachable, DaemonRefused."""
+        return self._ask("POST", quote(path), json.dumps(body).encode())
+
+    def _ask(self, method: str, target: str, body: bytes | None) -> Any:
+        connection = self._connected()
+        headers = {"Accept": "application/json", "User-Agent": f"growyd-cli/{__version__}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, target, body, headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise DaemonUnreachable(
+                f"The daemon at {self._place} did not answer {method} {target}: {_reason(error)}",
+                cure="If it keeps so, look at its log: journalctl -u growyd",
+            ) from error
+        if response.will_close:
+            self.close()
+        return self._read(response.status, answer)
+
+    def _read(self, status: int, answer: bytes) -> Any:
+        try:
+            content = json.loads(answer)
+        except ValueError:
+            content = None
+        if status < 400 and content is not None:
+            return content
+        error = content.get("error") if isinstance(content, dict) else None
+        if not isinstance(error, dict):
+            raise DaemonUnreachable(
+                f"{self._place} answers with HTTP {status}, but not as growyd does",
+                cure="Another program may have this port. " + CURE,
+            )
+        raise DaemonRefused(str(error.get("message", f"HTTP {status}")), str(error.get("code", "")))
+
+    def _connected(self) -> http.client.HTTPConnection:
+        if self._connection is not None:
+            return self._connection
+        tried = []
+        for place in self.places:
+            try:
+                connection = place.connect()
+            except OSError as error:
+                tried.append(f"\n  {place}: {_reason(error)}")
+                continue
+            connection.sock.settimeout(ANSWER_TIMEOUT_S)
+            self._place, self._connection = place, connection
+            return connection
+        raise DaemonUnreachable(f"No daemon answers. Tried:{''.join(tried)}", cure=CURE)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__

@@ -1,0 +1,263 @@
+"""Runs the demo: daemon and simulated fleet in one trio run, watched, and the final count against the
+database.
+
+The lifetimes are nested so that ending loses nothing: the fleet stops and drains, then the daemon commits
+what it
+has, then the store is counted, then the daemon stops.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import attrs
+import trio
+
+from growy.broker.embedded import check_port_free
+from growy.cli.demo_view import DemoDevice, DemoSnapshot, live, progress
+from growy.config import BrokerScheme, BrokerUrl, Config, load_config
+from growy.daemon import Daemon, run_daemon
+from growy.model.reading import NO_SEQ, Bus, Columns
+from growy.ops.latency import LatencyWindow
+from growy.ops.log import configure_logging
+from growy.sim.fleet import SimFleet, SimOptions, run_fleet
+from growy.store.query import RAW_LIMIT
+
+HOST = "127.0.0.1"
+TICK_S = 1.0
+SETTLE_S = 10.0
+"""How long the last readings may take from the broker into the store before they count as lost."""
+LEDGER = 200_000
+"""Readings that are accounted for one by one; those beyond are only counted."""
+END_OF_TIME_MS = 1 << 53
+UNCONVERTED = "unconverted"
+"""What the intake calls the type of readings that no library knows."""
+
+Show = Callable[[DemoSnapshot], None]
+
+
+@attrs.frozen(kw_only=True)
+class DemoOptions:
+    """What `growyd demo` was told."""
+
+    duration_s: float | None
+    esps: int
+    interval_s: float
+    port: int
+    broker_port: int
+    data_dir: Path
+    seed: int
+
+    def config(self) -> Config:
+        """The daemon's settings: no file, no environment."""
+        settings = {
+            "node.data_dir": self.data_dir,
+            "broker.url": "embedded",
+            "broker.embedded_listen": f"{HOST}:{self.broker_port}",
+            "web.port": self.port,
+            "fleet.auto_approve": True,
+        }
+        return load_config(None, {}, settings)
+
+    def simulation(self) -> SimOptions:
+        return SimOptions(
+            esps=self.esps,
+            interval_s=self.interval_s,
+            broker=BrokerUrl(BrokerScheme.MQTT, HOST, self.broker_port),
+            duration_s=self.duration_s,
+            ledger_limit=LEDGER,
+            seed=self.seed,
+        )
+
+
+@attrs.frozen
+class Proof:
+    """The final count."""
+
+    missing: int
+    """Published readings that are not in the store."""
+    latency: LatencyWindow
+    """From publishing to the commit on disk."""
+
+
+class Witness:
+    """Remembers when each reading was committed, by device and sequence number."""
+
+    def __init__(self) -> None:
+        self.began_ms = time.time_ns() // 1_000_000
+        self.committed_s: dict[tuple[str, int], float] = {}
+        self._daemon: Daemon | None = None
+        self._commit = trio.Event()
+
+    def watch(self, daemon: Daemon) -> None:
+        """Before the first reading can come."""
+        self._daemon = daemon
+
+    async def next_commit(self) -> None:
+        await self._commit.wait()
+
+    def committed(self, columns: Columns) -> None:
+        """Told by the daemon of every batch that is on disk."""
+        if self._daemon is None or len(self.committed_s) >= LEDGER:
+            return
+        now = trio.current_time()
+        catalog = self._daemon.store.catalog
+        for series_id, seq in zip(columns.series.tolist(), columns.seq.tolist(), strict=True):
+            if seq != NO_SEQ:
+                self.committed_s.setdefault((catalog.get(series_id).key.esp_id, seq), now)
+        self._commit.set()
+        self._commit = trio.Event()
+
+
+async def run_demo(options: DemoOptions) -> DemoSnapshot:
+    """Until the duration is over or Ctrl-C, which ends it in order; a second one ends it at once.
+
+    Returns:
+        The final count.
+
+    Raises:
+        GrowyError: a part cannot start, e.g. PortInUse.
+    """
+    check_port_free(HOST, options.broker_port, "--broker-port")
+    witness = Witness()
+    with screen() as show:
+        async with trio.open_nursery() as daemons:
+            daemon: Daemon = await daemons.start(
+                partial(run_daemon, options.config(), on_committed=witness.committed)
+            )
+            witness.watch(daemon)
+            async with trio.open_nursery() as beside:
+                async with trio.open_nursery() as flight:
+                    fleet: SimFleet = await flight.start(run_fleet, options.simulation())
+                    beside.start_soon(obey_signals, fleet)
+                    beside.start_soon(stop_with_daemon, daemon, fleet)
+                    beside.start_soon(watch, daemon, fleet, options, show)
+                proof = await settle(daemon, fleet, witness)
+                final = snapshot(daemon, fleet, options, proof)
+                beside.cancel_scope.cancel()
+            show(final)
+            daemon.stop.set()
+    return final
+
+
+async def obey_signals(fleet: SimFleet) -> None:
+    # Opened after the daemon's own receiver and closed before it, so these signals come here: the fleet
+    # goes first.
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        await anext(signals)
+        fleet.stop()
+        await anext(signals)
+        raise KeyboardInterrupt
+
+
+async def stop_with_daemon(daemon: Daemon, fleet: SimFleet) -> None:
+    await daemon.stop.wait()
+    fleet.stop()
+
+
+async def watch(daemon: Daemon, fleet: SimFleet, options: DemoOptions, show: Show) -> None:
+    while True:
+        show(snapshot(daemon, fleet, options))
+        await trio.sleep(TICK_S)
+
+
+async def settle(daemon: Daemon, fleet: SimFleet, witness: Witness) -> Proof:
+    """Wait until the last readings are committed, then look each one up in the store."""
+    published = {(one.esp_id, one.seq): one.published_s for one in fleet.ledger.entries()}
+    with trio.move_on_after(SETTLE_S):
+        while not published.keys() <= witness.committed_s.keys():
+            await witness.next_commit()
+    stored: set[tuple[str, int]] = set()
+    rows = 0
+    for series in daemon.store.catalog.find():
+        if series.key.bus is Bus.DERIVED:
+            continue
+        found = await daemon.store.query(series.id, 0, END_OF_TIME_MS, limit=RAW_LIMIT)
+        assert found.readings is not None  # what a raw query returns
+        ours = found.readings.take(found.readings.rx_ms >= witness.began_ms)
+        rows += len(ours)
+        stored.update((series.key.esp_id, seq) for seq in ours.seq.tolist())
+    latency = LatencyWindow(max(1, len(published)))
+    latency.extend(
+        [
+            1000 * (witness.committed_s[reading] - at)
+            for reading, at in published.items()
+            if reading in witness.committed_s
+        ]
+    )
+    by_name = len(published.keys() - stored)
+    by_count = fleet.statistics().published - rows
+    return Proof(missing=max(by_name, by_count), latency=latency)
+
+
+def snapshot(
+    daemon: Daemon, fleet: SimFleet, options: DemoOptions, proof: Proof | None = None
+) -> DemoSnapshot:
+    """Where the demo stands."""
+    simulated, intake = fleet.statistics(), daemon.intake.statistics()
+    latency = intake.commit_latency if proof is None else proof.latency.statistics()
+    return DemoSnapshot(
+        elapsed_s=simulated.elapsed_s,
+        duration_s=options.duration_s,
+        broker=f"mqtt://{HOST}:{options.broker_port}",
+        web=daemon.web.url,
+        devices=tuple(
+            DemoDevice(
+                esp_id=one.esp_id,
+                name=one.name,
+                status=status_of(daemon, one.esp_id),
+                published=one.published,
+                values=values_of(daemon, one.esp_id),
+            )
+            for one in simulated.devices
+        ),
+        published=simulated.published,
+        received=intake.readings_received,
+        derived=intake.readings_derived,
+        committed=intake.readings_committed,
+        converted={kind: n for kind, n in intake.readings_converted.items() if kind != UNCONVERTED},
+        unconverted=intake.readings_converted.get(UNCONVERTED, 0),
+        failed=intake.readings_failed,
+        missing=None if proof is None else proof.missing,
+        latency_from="receipt" if proof is None else "publishing",
+        p50_ms=latency.p50_ms,
+        p99_ms=latency.p99_ms,
+    )
+
+
+def status_of(daemon: Daemon, esp_id: str) -> str:
+    device = daemon.fleet.get(esp_id)
+    return "" if device is None else "online" if device.online else "offline"
+
+
+def values_of(daemon: Daemon, esp_id: str) -> tuple[str, ...]:
+    """The newest values of a device, in the order in which its sensors were first heard."""
+    found = (
+        (series, daemon.store.tail.latest(series.id)) for series in daemon.store.catalog.find(esp_id=esp_id)
+    )
+    return tuple(
+        f"{reading.value:.4g} {series.unit}".strip()
+        for series, reading in found
+        if reading is not None and reading.value is not None
+    )
+
+
+@contextmanager
+def screen() -> Iterator[Show]:
+    """Draws on a terminal, writes lines into a pipe. Warnings of the daemon stand above the table."""
+    if not sys.stdout.isatty():
+        configure_logging("warning", "auto")
+        yield lambda now: print(progress(now), flush=True)
+        return
+    from rich.live import Live
+
+    # No refresh thread: the picture changes only when there is a new one.
+    with Live(auto_refresh=False) as picture:
+        configure_logging("warning", "human", sys.stderr)
+        yield lambda now: picture.update(live(now), refresh=True)

@@ -1,0 +1,143 @@
+"""What the demo shows: a live table and a final count, made of one snapshot. Pure; runs nothing, measures
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from growy.cli.output import NOTHING, shown
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+MAX_ROWS = 24
+"""Devices in the live table; a fleet of hundreds does not fit on a screen."""
+
+
+@attrs.frozen(kw_only=True)
+class DemoDevice:
+    """One simulated ESP32."""
+
+    esp_id: str
+    name: str
+    status: str
+    """As growyd sees it; "" while it has not heard of it."""
+    published: int
+    values: tuple[str, ...]
+    """Newest converted values with their units, e.g. `24.1 °C`."""
+
+
+@attrs.frozen(kw_only=True)
+class DemoSnapshot:
+    """Where the demo stands. Readings are counted, not messages."""
+
+    elapsed_s: float
+    duration_s: float | None
+    broker: str
+    web: str
+    devices: tuple[DemoDevice, ...]
+    published: int
+    """By the simulated devices."""
+    received: int
+    derived: int
+    """Computed by growyd from received ones, e.g. vpd."""
+    committed: int
+    """Received and derived ones on disk."""
+    converted: Mapping[str, int]
+    """By sensor type."""
+    failed: Mapping[str, int]
+    """By sensor type: stored raw, without a value."""
+    unconverted: int
+    """Stored raw because no library knows their type."""
+    missing: int | None = None
+    """Published but not in the store; None: not counted yet, that is done at the end."""
+    latency_from: str
+    """What `p50_ms` and `p99_ms` are counted from: `receipt` while the demo runs, `publishing` in its final
+    count.
+    """
+    p50_ms: float | None
+    p99_ms: float | None
+    """To the commit on disk; None before the first."""
+
+
+def live(snapshot: DemoSnapshot) -> RenderableType:
+    """The table that is drawn again and again while the demo runs."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(f"growyd demo: {_clock(snapshot)}"), title_justify="left", expand=True)
+    for name in ("device", "where", "status"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("readings", justify="right")
+    table.add_column("newest values", ratio=1)
+    for device in snapshot.devices[:MAX_ROWS]:
+        table.add_row(
+            Text(device.esp_id),
+            Text(shown(device.name)),
+            Text(shown(device.status)),
+            str(device.published),
+            Text("  ".join(device.values) or NOTHING),
+        )
+    below = [Text(line) for line in _counts(snapshot)]
+    if len(snapshot.devices) > MAX_ROWS:
+        below.insert(0, Text(f"and {len(snapshot.devices) - MAX_ROWS} devices more"))
+    return Group(table, *below, Text(f"Broker {snapshot.broker}   HTTP {snapshot.web}   Ctrl-C ends"))
+
+
+def progress(snapshot: DemoSnapshot) -> str:
+    """One line, for a pipe instead of a terminal."""
+    return (
+        f"{_clock(snapshot)}: {len(snapshot.devices)} devices, {snapshot.published} readings published, "
+        f"{snapshot.committed} committed"
+    )
+
+
+def summary(snapshot: DemoSnapshot) -> str:
+    """The final count."""
+    lines = [f"growyd demo, {snapshot.elapsed_s:.0f} s, {len(snapshot.devices)} devices", *_counts(snapshot)]
+    types = sorted(set(snapshot.converted) | set(snapshot.failed))
+    lines += [
+        f"  {kind:<16} {snapshot.converted.get(kind, 0):>8} converted {snapshot.failed.get(kind, 0):>6} failed"
+        for kind in types
+    ]
+    if snapshot.unconverted:
+        lines.append(f"  {'no library':<16} {snapshot.unconverted:>8} kept raw")
+    if not snapshot.published:
+        lines.append("NOT PROVEN: no reading was published.")
+    elif snapshot.missing is None:
+        lines.append("NOT PROVEN: the readings in the store were not counted.")
+    elif snapshot.missing:
+        lines.append(f"LOST: {snapshot.missing} published readings are not in the store.")
+    else:
+        lines.append(f"Every one of the {snapshot.published} published readings is in the store.")
+    return "\n".join(lines)
+
+
+def proven(snapshot: DemoSnapshot) -> bool:
+    """Readings were published, and each was found in the store."""
+    return snapshot.published > 0 and snapshot.missing == 0
+
+
+def _counts(snapshot: DemoSnapshot) -> list[str]:
+    converted, failed = sum(snapshot.converted.values()), sum(snapshot.failed.values())
+    latency = (
+        "nothing committed yet"
+        if snapshot.p50_ms is None or snapshot.p99_ms is None
+        else f"{snapshot.latency_from} to commit p50 {snapshot.p50_ms:.0f} ms, p99 {snapshot.p99_ms:.0f} ms"
+    )
+    counts = (
+        f"published {snapshot.published}   received {snapshot.received}   derived {snapshot.derived}   "
+        f"converted {converted}   failed {failed}   kept raw {snapshot.unconverted}   committed {snapshot.committed}"
+    )
+    return [counts, latency]
+
+
+def _clock(snapshot: DemoSnapshot) -> str:
+    if snapshot.duration_s is None:
+        return f"{snapshot.elapsed_s:.0f} s"
+    return f"{snapshot.elapsed_s:.0f} of {snapshot.duration_s:.0f} s"

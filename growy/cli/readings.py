@@ -1,0 +1,155 @@
+"""`growyd readings`: stored readings of one ESP32: the newest in a table, or all of a time as CSV, oldest
+first.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from growy.cli.options import DURATION, daemon_options, find_daemon, json_option
+
+if TYPE_CHECKING:
+    from growy.cli.client import Daemon
+
+DATA = "/api/v1/sensors/data"
+MOST = 20_000
+"""Readings in one answer of the API."""
+FIRST_WINDOW_MS = 3_600_000
+AHEAD_MS = 300_000
+"""Clocks of devices may be this far ahead of ours."""
+COLUMNS = ("time", "esp_id", "gpio", "address", "sensor_type", "raw", "value", "unit", "quality")
+
+
+@click.command()
+@click.argument("esp_id", metavar="ESP")
+@click.option(
+    "--since", type=DURATION, default="1h", show_default=True, help="How far back, e.g. 10m, 1h, 2d."
+)
+@click.option("--type", "sensor_type", help="Only this sensor type.")
+@click.option("--gpio", type=int, help="Only this pin.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MOST),
+    default=100,
+    show_default=True,
+    help="The newest this many, in a table or as JSON. CSV has all.",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="All readings as CSV, oldest first, as they come.")
+@daemon_options
+@json_option
+def readings(
+    config_file: Path | None,
+    socket: Path | None,
+    url: str | None,
+    as_json: bool,
+    esp_id: str,
+    since: float,
+    sensor_type: str | None,
+    gpio: int | None,
+    limit: int,
+    as_csv: bool,
+) -> None:
+    """Stored readings of one ESP32, as a table or as CSV."""
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other")
+    from growy.cli.output import print_json
+
+    now_ms = int(time.time() * 1000)
+    start_ms, end_ms = now_ms - int(since * 1000), now_ms + AHEAD_MS
+    query = {"esp_id": esp_id, "sensor_type": sensor_type, "gpio": gpio}
+    with find_daemon(config_file, socket, url) as daemon:
+        if as_csv:
+            write_csv(daemon, query, start_ms, end_ms)
+            return
+        answer = daemon.get(DATA, {**query, **_window(start_ms, end_ms), "limit": limit})
+    if as_json:
+        print_json(answer)
+    else:
+        _print(answer)
+
+
+def write_csv(daemon: Daemon, query: Mapping[str, str | int | None], start_ms: int, end_ms: int) -> None:
+    """To stdout, window by window: memory holds one answer, however long the time is."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(COLUMNS)
+    for one in everything(daemon, query, start_ms, end_ms):
+        writer.writerow(
+            (
+                one["timestamp"],
+                one["esp_id"],
+                one["gpio"],
+                one["address"],
+                one["sensor_type"],
+                one["raw_value"],
+                one["processed_value"],
+                one["unit"],
+                one["quality"],
+            )
+        )
+
+
+def everything(
+    daemon: Daemon, query: Mapping[str, str | int | None], start_ms: int, end_ms: int
+) -> Iterator[dict[str, Any]]:
+    """All readings of a time, oldest first.
+
+    The API gives the newest of a window that holds too many, so the window shrinks until it holds few enough.
+    """
+    width_ms = FIRST_WINDOW_MS
+    while start_ms < end_ms:
+        until_ms = min(start_ms + width_ms, end_ms)
+        answer = daemon.get(DATA, {**query, **_window(start_ms, until_ms), "limit": MOST})
+        if answer["truncated"] and until_ms - start_ms > 1:
+            width_ms = max(1, (until_ms - start_ms) // 2)
+            continue
+        if answer["truncated"]:
+            click.echo(
+                f"growyd: more than {MOST} readings at {_iso(start_ms)}; the rest is left out", err=True
+            )
+        yield from answer["readings"]
+        start_ms = until_ms
+        # A quiet time is crossed in ever larger steps, a busy one in steps that just fit.
+        width_ms *= 4 if answer["count"] < MOST // 8 else 1
+
+
+def _print(answer: Mapping[str, Any]) -> None:
+    from growy.cli.output import print_table, when
+
+    found = answer["readings"]
+    if not found:
+        click.echo("No readings in this time. A longer one: --since 1d")
+        return
+    rows = []
+    for one in found:
+        moment = when(one["timestamp"])
+        rows.append(
+            (
+                one["timestamp"] if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}",
+                one["sensor_type"],
+                one["gpio"],
+                one["address"],
+                one["raw_value"],
+                one["processed_value"],
+                one["unit"],
+                one["quality"],
+            )
+        )
+    print_table(("time", "sensor", "gpio", "address", "raw", "value", "unit", "quality"), rows)
+    if answer["truncated"]:
+        click.echo(f"The newest {len(found)}; more with --limit, all with --csv.", err=True)
+
+
+def _window(start_ms: int, end_ms: int) -> dict[str, str]:
+    return {"start_time": _iso(start_ms), "end_time": _iso(end_ms)}
+
+
+def _iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,132 @@
+"""`growyd simulate`: virtual ESP32s against a real broker, with their own count of what was acknowledged."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+from growy.cli.options import DURATION
+
+if TYPE_CHECKING:
+    from growy.sim.fleet import SimOptions
+    from growy.sim.report import FleetReport
+
+
+@click.command()
+@click.option("--esps", type=click.IntRange(1, 10_000), default=6, show_default=True, help="How many ESP32s.")
+@click.option(
+    "--interval", type=DURATION, help="One interval for every sensor; else each kind its own (10 to 60 s)."
+)
+@click.option(
+    "--broker", default="mqtt://127.0.0.1:1883", show_default=True, help="mqtt://user:password@host:port."
+)
+@click.option("--for", "duration", type=DURATION, help="End after this long; else with Ctrl-C.")
+@click.option("--kaiser", default="god", show_default=True, help="kaiser_id in their topics.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Devices, weather and noise.")
+@click.option(
+    "--no-gate", is_flag=True, help="Publish at once, without waiting for growyd's answer to a heartbeat."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the final report as JSON.")
+@click.pass_context
+def simulate(
+    ctx: click.Context,
+    esps: int,
+    interval: float | None,
+    broker: str,
+    duration: float | None,
+    kaiser: str,
+    seed: int,
+    no_gate: bool,
+    as_json: bool,
+) -> None:
+    """Simulated ESP32s against any MQTT broker.
+
+    They wait, as real ones do, until growyd has answered a heartbeat. Ends with 1 when readings stayed
+    unacknowledged, or when none could be published at all.
+    """
+    from functools import partial
+
+    import attrs
+
+    from growy.cli.exits import ExitCode
+    from growy.cli.output import print_json
+    from growy.cli.running import run_trio
+    from growy.config import BrokerUrl
+    from growy.model.errors import ConfigError
+    from growy.sim.fleet import SimOptions
+
+    try:
+        address = BrokerUrl.parse(broker)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param_hint="--broker") from error
+    try:
+        options = SimOptions(
+            esps=esps,
+            interval_s=interval,
+            broker=address,
+            kaiser_id=kaiser,
+            seed=seed,
+            duration_s=duration,
+            gate=not no_gate,
+            ledger_limit=0,
+        )
+        options.specs()
+    except ValueError as error:
+        raise ConfigError("These devices cannot be simulated", (str(error),)) from error
+    report = run_trio(partial(_run, options, quiet=as_json))
+    if as_json:
+        print_json(attrs.asdict(report))
+    else:
+        click.echo(told(report))
+    if report.unacked or not report.published:
+        ctx.exit(ExitCode.FAILED)
+
+
+def told(report: FleetReport) -> str:
+    """The report in words, one line, or two when something is amiss."""
+    dropped = report.dropped_offline + report.dropped_gate + report.dropped_outbox
+    line = (
+        f"{report.elapsed_s:6.1f} s: {report.connected} of {len(report.devices)} connected, "
+        f"{report.registered} registered, {report.published} readings published, {report.acked} acknowledged, "
+        f"{report.unacked} not yet"
+    )
+    if dropped:
+        line += (
+            f"\n          {dropped} never published: {report.dropped_gate} before growyd's answer, "
+            f"{report.dropped_offline} without a broker, {report.dropped_outbox} with a full outbox"
+        )
+    errors = sorted(
+        {device.last_error for device in report.devices if device.last_error and not device.connected}
+    )
+    refusals = sorted({device.last_ack_refusal for device in report.devices if device.acks_refused})
+    return "".join([line, *(f"\n          {text}" for text in (*errors[:3], *refusals[:3]))])
+
+
+async def _run(options: SimOptions, *, quiet: bool) -> FleetReport:
+    """Until its duration is over or a signal comes: then it ends in order. A second signal ends it at once."""
+    import trio
+
+    from growy.sim.fleet import SimFleet, run_fleet
+
+    async def tell(fleet: SimFleet) -> None:
+        while True:
+            await trio.sleep(1.0)
+            click.echo(told(fleet.statistics()), err=True)
+
+    async def obey(fleet: SimFleet, at_once: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            await anext(signals)
+            fleet.stop()
+            await anext(signals)
+            at_once.cancel()
+
+    async with trio.open_nursery() as beside:
+        async with trio.open_nursery() as flight:
+            fleet: SimFleet = await flight.start(run_fleet, options)
+            beside.start_soon(obey, fleet, flight.cancel_scope)
+            if not quiet:
+                beside.start_soon(tell, fleet)
+        beside.cancel_scope.cancel()
+    return fleet.statistics()

@@ -1,0 +1,89 @@
+"""Durations as people write them, and where a command looks for the daemon."""
+
+import os
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from growy.cli.client import HttpPlace, UnixPlace
+from growy.cli.options import DURATION, find_daemon
+from growy.model.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("20s", 20),
+        ("5m", 300),
+        ("1h", 3600),
+        ("1h30m", 5400),
+        ("2d", 172800),
+        ("250ms", 0.25),
+        ("1.5h", 5400),
+        ("20", 20),
+    ],
+)
+def test_a_duration_has_a_unit_or_is_seconds(text, seconds):
+    assert DURATION.convert(text, None, None) == pytest.approx(seconds)
+    assert DURATION.convert(f" {text.upper()} ", None, None) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "-5s", "0", "0s", "5 m", "1e3", "s", "inf", "nan", "5w", "1:30"]
+)
+def test_what_is_no_duration_is_wrong_use(text):
+    with pytest.raises(click.BadParameter):
+        DURATION.convert(text, None, None)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_positive_duration_or_wrong_use(text):
+    try:
+        seconds = DURATION.convert(text, None, None)
+    except click.BadParameter:
+        return
+    assert 0 < seconds < float("inf")
+
+
+@pytest.fixture
+def places(monkeypatch, tmp_path):
+    """Where a command looks, given its three options; the environment is empty but for what a test sets."""
+    for name in list(os.environ):
+        if name.startswith("GROWY_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr("growy.config.load.DEFAULT_FILE", tmp_path / "no such file")
+    return lambda **options: (
+        find_daemon(options.get("config_file"), options.get("socket"), options.get("url")).places
+    )
+
+
+def test_the_settings_say_where_the_daemon_is(places, monkeypatch, tmp_path):
+    monkeypatch.setenv("GROWY_WEB__PORT", "9000")
+    file = tmp_path / "growyd.toml"
+    file.write_text(f'[node]\ndata_dir = "{tmp_path}"\n')
+
+    assert places(config_file=file) == (UnixPlace(tmp_path / "growyd.sock"), HttpPlace("127.0.0.1", 9000))
+
+
+def test_a_place_that_is_named_is_the_only_one(places, monkeypatch, tmp_path):
+    assert places(socket=tmp_path / "x.sock") == (UnixPlace(tmp_path / "x.sock"),)
+    assert places(url="http://[::1]:8001/") == (HttpPlace("::1", 8001),)
+    assert places(url="pi:8000") == (HttpPlace("pi", 8000),)
+    monkeypatch.setenv("GROWY_URL", "http://pi:1")
+    assert places() == (HttpPlace("pi", 1),)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://pi", "http://", "http://pi:x", "http://pi/api", "mqtt://pi", "http://pi:70000"]
+)
+def test_a_url_that_is_none_is_refused(places, url):
+    with pytest.raises(ConfigError, match="no address of growyd"):
+        places(url=url)
+
+
+def test_faults_in_the_settings_are_told_before_looking(places, monkeypatch):
+    monkeypatch.setenv("GROWY_WEB__PORT", "many")
+    with pytest.raises(ConfigError, match=r"web\.port"):
+        places()
