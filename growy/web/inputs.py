@@ -164,8 +164,10 @@ def _say(error: BaseException, _: type | None) -> str:
 
 
 def _name(fault: str) -> str:
-    """cattrs says `message @ .path`; people read `path: message`."""
+    """cattrs says `message @ .path` and attrs `'path' must be...`; people read `path: message`."""
     message, _, path = fault.rpartition(" @ ")
+    if bounds := re.match(r"'(\w+)' (must .*)", message):
+        return f"{bounds[1]}: {bounds[2]}"
     path = path.lstrip(".$")
     if message.startswith("is missing: "):
         return f"{message.removeprefix('is missing: ')}: is missing"

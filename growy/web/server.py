@@ -65,9 +65,9 @@ class Web:
 
     def __init__(self, doors: list[_Door], app: App, limits: Limits, endpoints: Iterable[Endpoint]) -> None:
         self._doors = doors
-        self._app = app
         self._limits = limits
-        self._dispatcher = Dispatcher(app, Router(endpoints))
+        self._app = attrs.evolve(app, parts={**app.parts, "web": self.statistics})
+        self._dispatcher = Dispatcher(self._app, Router(endpoints))
         self._counts = ConnectionCounts()
         self._connections_total = 0
         self._refused = 0

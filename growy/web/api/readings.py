@@ -54,6 +54,7 @@ class _Rows:
     ts_ms: IntArray
     records: list[dict[str, object]]
     truncated: bool = False
+    width_ms: int = 0
 
 
 def resolution_of(said: str) -> str:
@@ -130,7 +131,8 @@ async def data(call: Call, query: DataQuery) -> Response:
             "count": len(readings),
             "series": len(fitting),
             "resolution": resolution,
-            "truncated": truncated,
+            "bucket_seconds": max((part.width_ms for part in parts), default=0) / 1000 or None,
+            "truncated": truncated and not plain,
             "time_range": {"start": iso(start_ms), "end": iso(end_ms)} if timed or not plain else None,
         }
     )
@@ -140,12 +142,12 @@ def _newest(app: App, series: Series, limit: int) -> _Rows | None:
     """From memory, where memory holds enough of them."""
     if limit == 1:
         latest = app.store.tail.latest(series.id)
-        return None if latest is None else _raw_rows(series, Columns.from_readings([latest]), truncated=True)
+        return None if latest is None else _raw_rows(series, Columns.from_readings([latest]), truncated=False)
     columns = app.store.tail.window(series.id, 0)
     if len(columns) < limit:
         return None
     newest = columns.take(np.argsort(columns.ts_ms, kind="stable")[-limit:])
-    return _raw_rows(series, newest, truncated=True)
+    return _raw_rows(series, newest, truncated=False)
 
 
 async def _stored(
@@ -170,7 +172,7 @@ async def _stored(
     if found.readings is not None:
         return _raw_rows(series, found.readings, found.truncated)
     if found.buckets is not None:
-        return _bucket_rows(series, found.buckets)
+        return _bucket_rows(series, found.buckets, found.width_ms)
     return _Rows(np.zeros(0, np.int64), [])
 
 
@@ -198,7 +200,7 @@ def _raw_rows(series: Series, columns: Columns, truncated: bool) -> _Rows:
     return _Rows(columns.ts_ms, records, truncated)
 
 
-def _bucket_rows(series: Series, found: Buckets) -> _Rows:
+def _bucket_rows(series: Series, found: Buckets, width_ms: int) -> _Rows:
     fixed = _fixed(series)
     records: list[dict[str, object]] = [
         {
@@ -220,7 +222,7 @@ def _bucket_rows(series: Series, found: Buckets) -> _Rows:
             strict=True,
         )
     ]
-    return _Rows(found.start_ms, records)
+    return _Rows(found.start_ms, records, width_ms=width_ms)
 
 
 def _fixed(series: Series) -> dict[str, object]:
