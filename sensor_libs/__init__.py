@@ -275,7 +275,7 @@ def grade(base: int, *worse: tuple[npt.NDArray[np.bool_], int]) -> QualityArray:
     """
     quality = np.full(worse[0][0].shape, base, np.uint8)
     for mask, verdict in worse:
-        quality[mask] = verdict
+        np.copyto(quality, np.uint8(verdict), where=mask)  # twice as fast as quality[mask] = verdict
     return quality
 
 

@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from growy.model.reading import ByteArray, FloatArray, IntArray, Quality
+from growy.model.reading import ByteArray, FloatArray, IndexArray, IntArray, Quality
 from growy.sensors import frames
 from growy.sensors.plan import Plan
 
@@ -99,48 +99,60 @@ def group_rows(
     present = np.bincount(which, minlength=len(plans))  # refuses negative numbers
     if len(present) > len(plans):
         raise ValueError(f"plan number {len(present) - 1} of {len(plans)}")
-    used = np.flatnonzero(present).tolist()
-    members: dict[tuple[object, ...], list[int]] = {}
-    for index in used:
+    used = np.flatnonzero(present)
+    members: list[list[Plan]] = []
+    numbers: dict[str, int] = {}
+    group_numbers: list[int] = []
+    line_numbers: list[int] = []
+    for index in used.tolist():
         plan = plans[index]
-        if plan is not None:
-            members.setdefault(plan.group, []).append(index)
+        if plan is None:
+            group_numbers.append(-1)
+            line_numbers.append(0)
+            continue
+        number = numbers.get(plan.group)
+        if number is None:
+            number = numbers[plan.group] = len(members)
+            members.append([])
+        group_numbers.append(number)
+        line_numbers.append(len(members[number]))
+        members[number].append(plan)
     if not members:
         return []
-    everything = len(members) == 1 and sum(map(len, members.values())) == len(used)
-    group_of = np.full(len(plans), -1, np.int32)
     line_of = np.zeros(len(plans), np.int32)
-    for number, indices in enumerate(members.values()):
-        group_of[indices] = number
-        line_of[indices] = np.arange(len(indices), dtype=np.int32)
-    row_lists: list[npt.NDArray[np.intp] | slice] = [slice(None)]
-    if not everything:
-        row_group = group_of[which]
-        order = np.argsort(row_group, kind="stable")
-        bounds = np.searchsorted(row_group[order], np.arange(len(members) + 1))
-        row_lists = [order[start:end] for start, end in itertools.pairwise(bounds)]
+    line_of[used] = line_numbers
     lines = line_of[which]
-    groups = []
-    for indices, rows in zip(members.values(), row_lists, strict=True):
-        chosen = [plan for index in indices if (plan := plans[index]) is not None]
-        first = chosen[0]
-        mine = raw[rows]
-        message = [
-            first.digest,
-            first.value_type,
-            dict(first.choices),
-            frames.floats(b"".join([plan.packed for plan in chosen])),
-            len(chosen),
-            None if len(chosen) == 1 else frames.ints(lines[rows]),
-            frames.floats(mine),
-            {
-                name: frames.floats(column[rows])
-                for name, column in (live or {}).items()
-                if name in first.columns
-            },
-        ]
-        groups.append(Group(first.digest, rows, len(mine), message))
-    return groups
+    row_lists: list[npt.NDArray[np.intp] | slice] = [slice(None)]
+    if len(members) > 1 or -1 in group_numbers:
+        group_of = np.full(len(plans), -1, np.int16)
+        group_of[used] = group_numbers
+        row_group = group_of[which]
+        order = np.argsort(row_group, kind="stable")  # int16: a radix sort
+        bounds = np.searchsorted(row_group[order], np.arange(len(members) + 1)).tolist()
+        row_lists = [order[start:end] for start, end in itertools.pairwise(bounds)]
+    return [_group(mine, rows, lines, raw, live or {}) for mine, rows in zip(members, row_lists, strict=True)]
+
+
+def _group(
+    plans: Sequence[Plan],
+    rows: npt.NDArray[np.intp] | slice,
+    lines: IndexArray,
+    raw: FloatArray,
+    live: Mapping[str, FloatArray],
+) -> Group:
+    first = plans[0]
+    mine = raw[rows]
+    message = [
+        first.digest,
+        first.value_type,
+        dict(first.choices),
+        frames.floats(b"".join([plan.packed for plan in plans])),
+        len(plans),
+        None if len(plans) == 1 else frames.ints(lines[rows]),
+        frames.floats(mine),
+        {name: frames.floats(column[rows]) for name, column in live.items() if name in first.columns},
+    ]
+    return Group(first.digest, rows, len(mine), message)
 
 
 def derived_group(plan: Plan, inputs: Mapping[str, FloatArray]) -> Group:

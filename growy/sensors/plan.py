@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 
 import attrs
@@ -55,8 +56,8 @@ class Plan:
     parameters: str
     """Everything that makes the value besides library and raw, as canonical JSON: stored with the reading's
     conversion."""
-    group: tuple[object, ...] = attrs.field(eq=False, repr=False)
-    """Rows with equal groups are converted in one call."""
+    group: str = attrs.field(eq=False, repr=False)
+    """Rows with equal groups are converted in one call. Interned: looked up once per plan and batch."""
     columns: tuple[str, ...] = attrs.field(eq=False, repr=False)
 
     def numbers(self) -> dict[str, float]:
@@ -98,7 +99,7 @@ def make_plan(
         choices=words_sorted,
         packed=np.array(list(table.values()), "<f8").tobytes(),
         parameters=_canonical(table, chosen, calibration),
-        group=(digest, output.type, words_sorted),
+        group=sys.intern(f"{digest} {output.type} {words_sorted}"),
         columns=tuple(numbers(library)),
     )
 

@@ -154,6 +154,10 @@ class Pool:
             entry.enable()
         return self.registry.describe()
 
+    def worker_pids(self) -> tuple[int, ...]:
+        """Processes that convert, for `status` and for those who measure them."""
+        return self._staff.pids
+
     def statistics(self) -> PoolStatistics:
         round_trips = self._round_trips.statistics()
         serving = self.registry.serving()

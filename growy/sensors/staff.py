@@ -47,6 +47,10 @@ class Staff:
         return sum(worker.alive for worker in self._workers)
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        return tuple(worker.pid for worker in self._workers if worker.alive)
+
+    @property
     def restarts(self) -> int:
         return max(0, self._hired - self._config.workers)
 
