@@ -166,7 +166,7 @@ class Daemon:
             content = json.loads(answer)
         except ValueError:
             content = None
-        if status < 400 and content is not None:
+        if status < 400 and isinstance(content, dict) and "success" in content:
             return content
         error = content.get("error") if isinstance(content, dict) else None
         if not isinstance(error, dict):

@@ -72,7 +72,8 @@ def convert(
 ) -> None:
     """Convert raw values as the daemon would.
 
-    TYPE is a sensor type, e.g. growyd convert sht31_temp 27445. Without a daemon the libraries are run here. Exit code 1 when a value could not be converted.
+    TYPE is a sensor type, e.g. growyd convert sht31_temp 27445. Without a daemon the libraries are run here.
+    Exit code 1 when a value could not be converted.
     """
     from growy.cli.output import print_json, print_table
 
