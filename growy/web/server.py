@@ -72,6 +72,7 @@ class Web:
         self._connections_total = 0
         self._refused = 0
         self._faults = 0
+        self._scope = trio.CancelScope()
 
     @property
     def port(self) -> int:
@@ -90,10 +91,15 @@ class Web:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; live clients are told 1001 then."""
         async with trio.open_nursery() as nursery:
+            self._scope = nursery.cancel_scope
             for door in self._doors:
                 serve = partial(self._serve, door)
                 await nursery.start(trio.serve_listeners, serve, [door.listener])
             task_status.started()
+
+    def stop(self) -> None:
+        """End `run`: connections are closed, live clients are told."""
+        self._scope.cancel()
 
     def statistics(self) -> WebStatistics:
         dispatched = self._dispatcher.counts
@@ -128,7 +134,8 @@ class Web:
         connection = HttpConnection(stream, self._dispatcher, self._limits, self._counts)
         upgrade = await connection.run()
         if upgrade is not None:
-            await serve_live(stream, upgrade.handshake, upgrade.client_id, self._app.hub, self._limits)
+            hub, limits = self._app.hub, self._limits
+            await serve_live(stream, upgrade.handshake, upgrade.rest, upgrade.client_id, hub, limits)
 
     async def _turn_away(self, door: _Door, stream: trio.SocketStream) -> None:
         """Say why and close, unless even that has become a crowd."""

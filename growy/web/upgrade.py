@@ -20,6 +20,8 @@ class Upgrade:
 
     handshake: bytes
     """See `handshake_bytes`."""
+    rest: bytes
+    """What the client has sent after the handshake."""
     client_id: str
 
 
@@ -46,7 +48,7 @@ def upgrade_of(
     client_id = parameters.get("client_id") or new_client_id()
     if not CLIENT_ID.fullmatch(client_id):
         raise BadRequest(400, "The client id may have 1 to 64 letters, digits and _.:~-")
-    return Upgrade(handshake_bytes(head.target, head.headers.raw_items(), rest), client_id)
+    return Upgrade(handshake_bytes(head.target, head.headers.raw_items()), rest, client_id)
 
 
 def _is_key(key: bytes) -> bool:

@@ -33,17 +33,25 @@ def new_client_id() -> str:
 
 
 class ReplayStream(trio.abc.Stream):
-    """A stream whose first bytes have been read already: gives them again, then the rest."""
+    """A stream whose first bytes have been read already: gives them again, then the rest.
 
-    def __init__(self, head: bytes, stream: trio.abc.Stream) -> None:
-        self._head = head
+    `head` comes at once, everything else only after `accepted`: trio-websocket reads on while the handshake is being
+    answered, and what it reads then is looked at only when the next bytes come.
+    """
+
+    def __init__(self, head: bytes, rest: bytes, stream: trio.abc.Stream) -> None:
+        self._parts = [part for part in (head, rest) if part]
         self._stream = stream
+        self._given = False
+        self.accepted = trio.Event()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self._head:
+        if self._given:
+            await self.accepted.wait()
+        self._given = True
+        if self._parts:
             await trio.lowlevel.checkpoint()
-            part, self._head = self._head[:max_bytes], self._head[max_bytes:] if max_bytes else b""
-            return part
+            return self._parts.pop(0)
         return bytes(await self._stream.receive_some(max_bytes))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -56,32 +64,30 @@ class ReplayStream(trio.abc.Stream):
         await self._stream.aclose()
 
 
-def handshake_bytes(target: bytes, headers: Iterable[tuple[bytes, bytes]], rest: bytes) -> bytes:
-    """The request as h11 has parsed and checked it, for wsproto to read, and what the client sent after
-    it."""
+def handshake_bytes(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The request as h11 has parsed and checked it, for wsproto to read."""
     lines = [b"GET %b HTTP/1.1" % target, *(b"%b: %b" % header for header in headers), b"", b""]
-    return b"\r\n".join(lines) + rest
+    return b"\r\n".join(lines)
 
 
 async def serve_live(
-    stream: trio.abc.Stream, handshake: bytes, client_id: str, hub: LiveHub, limits: Limits
+    stream: trio.abc.Stream, handshake: bytes, rest: bytes, client_id: str, hub: LiveHub, limits: Limits
 ) -> None:
     """Serve one live client until it goes, is given up, or the server is cancelled (it is told 1001 then).
 
     Args:
         stream: the socket; closed on return.
         handshake: see `handshake_bytes`; must be a valid WebSocket upgrade.
+        rest: what the client has sent after it.
     """
     async with trio.open_nursery() as nursery:
         socket: WebSocketConnection | None = None
         try:
             with trio.move_on_after(limits.handshake_timeout):
-                request = await wrap_server_stream(
-                    nursery,
-                    ReplayStream(handshake, stream),
-                    max_message_size=limits.websocket_message,
-                )
+                replay = ReplayStream(handshake, rest, stream)
+                request = await wrap_server_stream(nursery, replay, max_message_size=limits.websocket_message)
                 socket = await request.accept()
+                replay.accepted.set()
             if socket is not None:
                 await _serve(socket, client_id, hub, limits)
         except ConnectionClosed:
@@ -95,20 +101,21 @@ async def serve_live(
 async def _serve(socket: WebSocketConnection, client_id: str, hub: LiveHub, limits: Limits) -> None:
     if hub.clients >= limits.websockets:
         hub.refused += 1
-        await _close(socket, TOO_SLOW, f"more than {limits.websockets} live clients", limits)
+        await _close(socket, TOO_SLOW, f"more than {limits.websockets} live clients", limits.websocket_close)
         return
     session = _Session(socket, client_id, hub, limits)
-    code, reason = GOING_AWAY, "growyd stops"
+    # When growyd stops, trio-websocket's reader is cancelled too and cannot see the client's answer: no waiting then.
+    code, reason, patience = GOING_AWAY, "growyd stops", 0.05
     try:
         code, reason = await session.run()
+        patience = limits.websocket_close
     finally:
-        await _close(socket, code, reason, limits)
+        await _close(socket, code, reason, patience)
 
 
-async def _close(socket: WebSocketConnection, code: int, reason: str, limits: Limits) -> None:
-    # Shielded: this also runs when the server is being cancelled, and the client should learn why it is cut
-    # off.
-    with trio.move_on_after(limits.websocket_close, shield=True):
+async def _close(socket: WebSocketConnection, code: int, reason: str, patience: float) -> None:
+    # Shielded: this also runs when the server is being cancelled, and the client should learn why it is cut off.
+    with trio.move_on_after(patience, shield=True):
         await socket.aclose(code, reason)
 
 

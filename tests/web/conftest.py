@@ -134,39 +134,39 @@ class Client:
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
-        self._data = b""
+        self.rest = b""
 
     async def send(self, data: bytes) -> None:
         await self.stream.send_all(data)
 
     async def reply(self, head_only: bool = False) -> Reply:
         """The next answer. Raises EOFError when the server has closed instead."""
-        while b"\r\n\r\n" not in self._data:
-            await self._more()
-        head, _, self._data = self._data.partition(b"\r\n\r\n")
+        while b"\r\n\r\n" not in self.rest:
+            await self.more()
+        head, _, self.rest = self.rest.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         size = 0 if head_only else int(headers.get("content-length", "0"))
-        while len(self._data) < size:
-            await self._more()
-        body, self._data = self._data[:size], self._data[size:]
+        while len(self.rest) < size:
+            await self.more()
+        body, self.rest = self.rest[:size], self.rest[size:]
         return Reply(int(first.split()[1]), headers, body)
 
-    async def _more(self) -> None:
+    async def more(self) -> None:
         try:
             got = await self.stream.receive_some()
         except trio.BrokenResourceError:
             got = b""
         if not got:
-            raise EOFError(f"closed after {self._data!r}")
-        self._data += bytes(got)
+            raise EOFError(f"closed after {self.rest!r}")
+        self.rest += bytes(got)
 
     async def closed(self) -> bool:
         """Waits for the server to close; False when it says something more instead."""
         try:
             await self.reply()
         except EOFError:
-            return not self._data
+            return not self.rest
         return False
 
     async def ask(self, method: str, target: str, body: object = None, **headers: str) -> Reply:
