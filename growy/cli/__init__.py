@@ -57,8 +57,8 @@ class LazyGroup(click.Group):
         formatter.write(epilog())
 
     def invoke(self, ctx: click.Context) -> object:
-        """Errors of growyd become one clear message and their exit code; anything else is a bug and keeps
-        its traceback.
+        """Errors of growyd become one clear message and their exit code; anything else is a bug and keeps its
+        traceback.
         """
         try:
             return super().invoke(ctx)
@@ -74,6 +74,4 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, message="growyd %(version)s")
 def main() -> None:
-    """growyd runs grow rooms and greenhouses from a Raspberry Pi: ESP32 readings in, converted, on disk,
-    live.
-    """
+    """growyd runs grow rooms and greenhouses from a Raspberry Pi: ESP32 readings in, converted, on disk, live."""

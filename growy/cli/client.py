@@ -1,8 +1,6 @@
-"""The daemon, seen from the command line: JSON over HTTP/1.1, by unix socket or TCP. Blocking; standard
-library only.
+"""The daemon, seen from the command line: JSON over HTTP/1.1, by unix socket or TCP. Blocking; standard library only.
 
-Tries its places in turn until one takes the connection, and says of each what happened. A request is sent
-once: it is
+Tries its places in turn until one takes the connection, and says of each what happened. A request is sent once: it is
 never repeated at another place after it may have had an effect.
 """
 

@@ -1,6 +1,4 @@
-"""`growyd convert`: raw values by the libraries that convert the readings. Asks the daemon, or does without
-one.
-"""
+"""`growyd convert`: raw values by the libraries that convert the readings. Asks the daemon, or does without one."""
 
 from __future__ import annotations
 
@@ -72,8 +70,8 @@ def convert(
 ) -> None:
     """Convert raw values as the daemon would.
 
-    TYPE is a sensor type, e.g. growyd convert sht31_temp 27445. Without a daemon the libraries are run here.
-    Exit code 1 when a value could not be converted.
+    TYPE is a sensor type, e.g. growyd convert sht31_temp 27445. Without a daemon the libraries are run here. Exit
+    code 1 when a value could not be converted.
     """
     from growy.cli.output import print_json, print_table
 

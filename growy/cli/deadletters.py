@@ -1,6 +1,4 @@
-"""`growyd deadletters`: the messages that could not be used. They are kept so that a device can be put
-right.
-"""
+"""`growyd deadletters`: the messages that could not be used. They are kept so that a device can be put right."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""`growyd demo`: broker, daemon and simulated ESP32s in one go, live in the terminal, with a proof at the
-end.
+"""`growyd demo`: broker, daemon and simulated ESP32s in one go, live in the terminal, with a proof at the end.
 
-Everything is the real thing: the devices speak MQTT to a broker, the daemon is the one that `growyd run`
-starts. The
+Everything is the real thing: the devices speak MQTT to a broker, the daemon is the one that `growyd run` starts. The
 settings file and the environment are left alone, so that a demo is the same everywhere.
 """
 

@@ -1,8 +1,6 @@
-"""Runs the demo: daemon and simulated fleet in one trio run, watched, and the final count against the
-database.
+"""Runs the demo: daemon and simulated fleet in one trio run, watched, and the final count against the database.
 
-The lifetimes are nested so that ending loses nothing: the fleet stops and drains, then the daemon commits
-what it
+The lifetimes are nested so that ending loses nothing: the fleet stops and drains, then the daemon commits what it
 has, then the store is counted, then the daemon stops.
 """
 
@@ -242,10 +240,15 @@ def values_of(daemon: Daemon, esp_id: str) -> tuple[str, ...]:
         (series, daemon.store.tail.latest(series.id)) for series in daemon.store.catalog.find(esp_id=esp_id)
     )
     return tuple(
-        f"{reading.value:.4g} {series.unit}".strip()
+        f"{_digits(reading.value)} {series.unit}".strip()
         for series, reading in found
         if reading is not None and reading.value is not None
     )
+
+
+def _digits(value: float) -> str:
+    """Four digits, as many as a glance takes in; never with an exponent."""
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 @contextmanager

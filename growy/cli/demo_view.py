@@ -1,6 +1,4 @@
-"""What the demo shows: a live table and a final count, made of one snapshot. Pure; runs nothing, measures
-nothing.
-"""
+"""What the demo shows: a live table and a final count, made of one snapshot. Pure; runs nothing, measures nothing."""
 
 from __future__ import annotations
 
@@ -56,9 +54,7 @@ class DemoSnapshot:
     missing: int | None = None
     """Published but not in the store; None: not counted yet, that is done at the end."""
     latency_from: str
-    """What `p50_ms` and `p99_ms` are counted from: `receipt` while the demo runs, `publishing` in its final
-    count.
-    """
+    """What `p50_ms` and `p99_ms` are counted from: `receipt` while the demo runs, `publishing` in its final count."""
     p50_ms: float | None
     p99_ms: float | None
     """To the commit on disk; None before the first."""

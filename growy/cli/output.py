@@ -1,6 +1,4 @@
-"""What commands print: tables for a terminal or a pipe, JSON for programs. Never a control character of a
-device.
-"""
+"""What commands print: tables for a terminal or a pipe, JSON for programs. Never a control character of a device."""
 
 from __future__ import annotations
 

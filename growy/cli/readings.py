@@ -1,6 +1,4 @@
-"""`growyd readings`: stored readings of one ESP32: the newest in a table, or all of a time as CSV, oldest
-first.
-"""
+"""`growyd readings`: stored readings of one ESP32: the newest in a table, or all of a time as CSV, oldest first."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 
 def run_trio(main: Callable[[], Awaitable[T]]) -> T:
-    """`trio.run`; a group of nothing but GrowyErrors is reported as a whole and raised as the one that
-    decides the exit code.
+    """`trio.run`; a group of nothing but GrowyErrors is reported as a whole and raised as the one that decides the
+    exit code.
 
     Any other exception is a bug: it passes as it is, with its traceback.
     """

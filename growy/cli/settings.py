@@ -29,9 +29,7 @@ def check(config_file: Path | None) -> None:
 @click.option("--secrets", is_flag=True, help="Write passwords out instead of masking them.")
 @json_option
 def show(config_file: Path | None, defaults: bool, secrets: bool, as_json: bool) -> None:
-    """Print every setting with its meaning and where it came from, as TOML that can be saved and loaded
-    again.
-    """
+    """Print every setting with its meaning and where it came from, as TOML that can be saved and loaded again."""
     from growy.cli.output import print_json
     from growy.config import Config
     from growy.config.load import Loaded

@@ -1,6 +1,4 @@
-"""The broker's URL and other addresses in the settings: text to checked parts. Opens nothing, resolves no
-name.
-"""
+"""The broker's URL and other addresses in the settings: text to checked parts. Opens nothing, resolves no name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Read the settings: TOML file, `GROWY_SECTION__KEY` environment over it, command line over both.
 
-Never stops at the first fault: unknown names, wrong types and broken bounds of all layers stand in one
-`ConfigError`,
+Never stops at the first fault: unknown names, wrong types and broken bounds of all layers stand in one `ConfigError`,
 each with the path of the setting, the value, what was expected and where it came from.
 """
 
@@ -190,9 +189,7 @@ _KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
 
 
 def _lines(text: str) -> dict[str, int]:
-    """Line of each dotted path, as far as a look at line beginnings tells (a key in an inline table has
-    none).
-    """
+    """Line of each dotted path, as far as a look at line beginnings tells (a key in an inline table has none)."""
     lines: dict[str, int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):

@@ -53,9 +53,7 @@ def unknown_variable(variable: str) -> str:
 
 
 def unknown_path(path: str) -> str:
-    """The fault of a path that is no setting, with the nearest: in its section, else wherever that name
-    exists.
-    """
+    """The fault of a path that is no setting, with the nearest: in its section, else wherever that name exists."""
     section, _, name = path.partition(".")
     elsewhere = [f"[{one.section}] {one.name}" for one in SETTINGS.values() if one.name == (name or section)]
     if section in SECTIONS:

@@ -1,5 +1,4 @@
-"""The table of all settings in docs/configuration.md: made from the declaration, so that it cannot be out of
-date.
+"""The table of all settings in docs/configuration.md: made from the declaration, so that it cannot be out of date.
 
 `python -m growy.config.reference docs/configuration.md` writes it anew; a test compares the two.
 """

@@ -1,6 +1,4 @@
-"""Show the settings: as TOML that growyd can load again, or as records for a program. Never shows a secret
-unasked.
-"""
+"""Show the settings: as TOML that growyd can load again, or as records for a program. Never shows a secret unasked."""
 
 from __future__ import annotations
 
@@ -21,9 +19,8 @@ WIDTH = 100
 def render(config: Config, origin: Mapping[str, str] | None = None, *, secrets: bool = False) -> str:
     """The settings as TOML, each under its documentation.
 
-    What is at its default is commented out: a saved file says what was decided here, and follows better
-    defaults.
-    A masked password makes the file unloadable on purpose: it would not connect, and the fault says why.
+    What is at its default is commented out: a saved file says what was decided here, and follows better defaults. A
+    masked password makes the file unloadable on purpose: it would not connect, and the fault says why.
 
     Args:
         origin: where a setting came from, by dotted path; said beside its documentation.
@@ -44,8 +41,8 @@ def render(config: Config, origin: Mapping[str, str] | None = None, *, secrets: 
 def describe(
     config: Config, origin: Mapping[str, str] | None = None, *, secrets: bool = False
 ) -> dict[str, dict[str, object]]:
-    """The settings for a program: by dotted path `value`, `default`, `origin` ("default" when nobody set
-    it), `expected`, `doc`.
+    """The settings for a program: by dotted path `value`, `default`, `origin` ("default" when nobody set it),
+    `expected`, `doc`.
     """
     origin = origin or {}
     return {

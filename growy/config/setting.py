@@ -1,8 +1,7 @@
-"""One setting: its default, its bounds and its documentation in one declaration, from which everything else
-is made.
+"""One setting: its default, its bounds and its documentation in one declaration, from which everything else is made.
 
-The validator, the text of a fault, the table in the documentation and `growyd config show` all come from the
-`Rule` here, so that none of them can say something else than the other.
+The validator, the text of a fault, the table in the documentation and `growyd config show` all come from the `Rule`
+here, so that none of them can say something else than the other.
 """
 
 from __future__ import annotations
@@ -94,9 +93,7 @@ class Rule:
 
 
 def setting(default: Any, doc: str, **bounds: Any) -> Any:
-    """An attrs field with its `Rule` (the keywords are the rule's); a value that breaks it raises
-    ValueError.
-    """
+    """An attrs field with its `Rule` (the keywords are the rule's); a value that breaks it raises ValueError."""
     rule = Rule(doc=doc, **bounds)
     kind = Path if isinstance(default, Path) else type(default)
 

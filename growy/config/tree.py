@@ -1,8 +1,7 @@
-"""The settings tree: every setting of growyd, declared once, with its default, its bounds and its
-documentation.
+"""The settings tree: every setting of growyd, declared once, with its default, its bounds and its documentation.
 
-Frozen values only: nothing here reads a file or the environment (`load` does). `docs/configuration.md` and
-`growyd config show` are made from this declaration.
+Frozen values only: nothing here reads a file or the environment (`load` does). `docs/configuration.md` and `growyd
+config show` are made from this declaration.
 """
 
 from __future__ import annotations

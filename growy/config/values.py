@@ -1,7 +1,6 @@
 """One value of a setting: what was written -> the declared type, by cattrs. Never guesses.
 
-TOML has types, so a value of the wrong type is refused (`STRICT`); the environment has only text, which
-is read as
+TOML has types, so a value of the wrong type is refused (`STRICT`); the environment has only text, which is read as
 what the setting is (`TEXTUAL`). What cannot be taken raises ValueError.
 """
 

@@ -1,6 +1,4 @@
-"""How long things take: percentiles over the last N durations. Never an average, never a figure that nobody
-measured.
-"""
+"""How long things take: percentiles over the last N durations. Never an average, never a figure nobody measured."""
 
 from __future__ import annotations
 
@@ -30,8 +28,8 @@ NOTHING_RECORDED = Latency(count=0, p50_ms=None, p99_ms=None, max_ms=None)
 class LatencyWindow:
     """Ring of the last `size` durations in milliseconds.
 
-    Recording costs one array store; the percentiles are computed when somebody asks. Not for use from
-    several threads at once.
+    Recording costs one array store; the percentiles are computed when somebody asks. Not for use from several threads
+    at once.
     """
 
     def __init__(self, size: int = DEFAULT_WINDOW) -> None:

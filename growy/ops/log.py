@@ -1,7 +1,7 @@
 """Structured logs on stderr: an event and its fields; JSON lines for machines, readable lines for people.
 
-Never raises into its caller, never logs the same complaint of the same source in a flood (`Log.once_per`),
-and writes ASCII only: what a device sends can neither break a line nor a terminal.
+Never raises into its caller, never logs the same complaint of the same source in a flood (`Log.once_per`), and writes
+ASCII only: what a device sends can neither break a line nor a terminal.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class OncePer:
 
     Args:
         clock: monotonic seconds.
-        max_keys: remembered at most. While so many keys are within their period, further ones are counted,
-            not let through.
+        max_keys: remembered at most. While so many keys are within their period, further ones are counted, not let
+            through.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, max_keys: int = MAX_SOURCES) -> None:
@@ -142,8 +142,8 @@ def configure_logging(
 
     Args:
         level: debug, info, warning or error.
-        style: json, human, or auto: human on a terminal, JSON otherwise. On the journal's own stream every
-            line carries its priority, so that `journalctl -p warning` works.
+        style: json, human, or auto: human on a terminal, JSON otherwise. On the journal's own stream every line
+            carries its priority, so that `journalctl -p warning` works.
     """
     stream = stream or sys.stderr
     journal = _is_journal(stream, os.environ if environ is None else environ)
@@ -160,8 +160,8 @@ def configure_logging(
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: ts (ISO 8601, UTC), level, logger, event, the fields, and `exception` with
-    the traceback.
+    """One JSON object per line: ts (ISO 8601, UTC), level, logger, event, the fields, and `exception` with the
+    traceback.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -180,9 +180,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class HumanFormatter(logging.Formatter):
-    """`12:00:01.250 WARNING broker.link: connection lost  url=mqtt://127.0.0.1:1883 attempt=2`, local
-    time.
-    """
+    """`12:00:01.250 WARNING broker.link: connection lost  url=mqtt://127.0.0.1:1883 attempt=2`, local time."""
 
     def format(self, record: logging.LogRecord) -> str:
         clock = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
@@ -218,8 +216,8 @@ class _JournalFormatter(logging.Formatter):
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """JOURNAL_STREAM names the device and inode of the journal's socket; it stays set in children whose
-    stderr is elsewhere.
+    """JOURNAL_STREAM names the device and inode of the journal's socket; it stays set in children whose stderr is
+    elsewhere.
     """
     try:
         at = os.fstat(stream.fileno())
@@ -272,9 +270,7 @@ def _word(value: object) -> str:
 
 
 def _ascii(text: str) -> str:
-    """Control characters and everything beyond ASCII as backslash escapes: no line breaks, no terminal
-    sequences.
-    """
+    """Control characters and everything beyond ASCII as backslash escapes: no line breaks, no terminal sequences."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in text)

@@ -1,7 +1,6 @@
 """Tell systemd how we are: READY, STATUS, STOPPING, WATCHDOG. Without systemd every call does nothing.
 
-One datagram per message (sd_notify(3)). Never blocks the trio loop longer than `SEND_TIMEOUT_S`, and never
-fails the
+One datagram per message (sd_notify(3)). Never blocks the trio loop longer than `SEND_TIMEOUT_S`, and never fails the
 daemon: a message that systemd does not take is reported by the return value, and the next one may be.
 """
 
@@ -19,8 +18,7 @@ class Notifier:
     """The notification socket of the service manager.
 
     Args:
-        address: value of NOTIFY_SOCKET: a path, `@name` for an abstract socket, or "" when not run by
-            systemd.
+        address: value of NOTIFY_SOCKET: a path, `@name` for an abstract socket, or "" when not run by systemd.
         watchdog_s: systemd kills us after this many seconds without `watchdog()`; None: it does not watch.
     """
 
@@ -33,8 +31,8 @@ class Notifier:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Notifier:
-        """Read NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; the watchdog counts only when it is meant for
-        this process.
+        """Read NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; the watchdog counts only when it is meant for this
+        process.
         """
         usec = environ.get("WATCHDOG_USEC", "")
         pid = environ.get("WATCHDOG_PID", str(os.getpid()))

@@ -80,7 +80,7 @@ keepalive = 60
 commit_interval = nan
 [sensors]
 publish_processed = 1
-"""
+        """
     )
     environ = {"GROWY_LOG__LEVEL": "loud", "GROWY_BROKER_URL": "x", "GROWY_WEB__MAX_BODY": "1M"}
 

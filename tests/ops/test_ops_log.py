@@ -1,6 +1,4 @@
-"""Log lines: what they carry, that they stay one line of ASCII, and that a flood is counted instead of
-written.
-"""
+"""Log lines: what they carry, that they stay one line of ASCII, and that a flood is counted instead of written."""
 
 import io
 import json
