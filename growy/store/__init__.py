@@ -3,15 +3,18 @@
 Nothing outside this package writes SQL. See `docs/store.md` for the layout and for what survives what.
 """
 
+from growy.store.buckets import Buckets
 from growy.store.catalog import Catalog, Conversion, Conversions
 from growy.store.deadletters import DeadLetter, DeadLetterRow
 from growy.store.devices import DeviceRow
 from growy.store.faults import DiskState
+from growy.store.query import RangeResult, SeriesStatistics
 from growy.store.statistics import StoreStatistics
 from growy.store.store import Store, open_store
 from growy.store.tail import Tail
 
 __all__ = [
+    "Buckets",
     "Catalog",
     "Conversion",
     "Conversions",
@@ -19,6 +22,8 @@ __all__ = [
     "DeadLetterRow",
     "DeviceRow",
     "DiskState",
+    "RangeResult",
+    "SeriesStatistics",
     "Store",
     "StoreStatistics",
     "Tail",

@@ -100,3 +100,13 @@ class Journal:
         while self._used and self._used[0][0] <= sealed:
             _, slot, size = self._used.popleft()
             self._free.setdefault(size, []).append(slot)
+
+    def surplus(self, keep: int) -> list[int]:
+        """Free slots beyond `keep`: a burst of small commits must not hold its rows for ever."""
+        free = [slot for slots in self._free.values() for slot in slots]
+        return free[keep:]
+
+    def dropped(self, slots: list[int]) -> None:
+        """The caller's transaction has deleted these free slots."""
+        gone = set(slots)
+        self._free = {size: [slot for slot in free if slot not in gone] for size, free in self._free.items()}

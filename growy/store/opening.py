@@ -6,6 +6,8 @@ Blocking; runs in a worker thread. Must never leave a connection open when it fa
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +16,12 @@ import attrs
 import numpy as np
 
 from growy.config import StoreConfig
+from growy.model.errors import StoreError
 from growy.model.reading import Columns
 from growy.store import faults
 from growy.store.blob import decode
 from growy.store.catalog import Catalog, Conversions, load_catalog, load_conversions
+from growy.store.chunks import newest_blobs
 from growy.store.journal import Journal, unpack_row
 from growy.store.schema import (
     REGISTRY_FILE,
@@ -29,11 +33,15 @@ from growy.store.schema import (
 from growy.store.tail import Tail
 from growy.store.unsealed import SealMark, UnsealedCommits
 
+LOCK_FILE = "store.lock"
+
 
 @attrs.define(slots=True)
 class Opened:
     """What an open store consists of. The connections and the journal belong to the writer's thread."""
 
+    lock: int
+    """File descriptor that keeps a second daemon out."""
     series: apsw.Connection
     registry: apsw.Connection
     journal: Journal
@@ -47,6 +55,21 @@ class Opened:
         """Close both; the last connection copies the WAL into the database and removes it."""
         for db in (self.series, self.registry):
             db.close(True)
+        os.close(self.lock)
+
+
+def _lock(directory: Path) -> int:
+    """Where each journal slot stands is known to one process only: a second one would overwrite readings."""
+    lock = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise StoreError(
+            f"{directory} is in use by another growyd",
+            cure="Stop that one, or give this one another store.path",
+        ) from None
+    return lock
 
 
 def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Callable[[Path], int]) -> Opened:
@@ -58,8 +81,10 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
         StoreError: a database is damaged.
     """
     opened: list[apsw.Connection] = []
+    lock = -1
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        lock = _lock(directory)
         faults.check_room(directory, free(directory), config.min_free_mb * 1_048_576)
         series = open_writing(
             directory / SERIES_FILE, synchronous=config.synchronous, migrations=SERIES_MIGRATIONS, vfs=vfs
@@ -71,14 +96,14 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
         opened.append(registry)
         unsealed = load_unsealed(series)
         tail = Tail(config.tail_readings)
-        catalog = load_catalog(series)
-        _restore_tail(series, tail, catalog, unsealed, config.tail_readings)
+        _restore_tail(series, tail, unsealed, config.tail_readings)
         return Opened(
+            lock=lock,
             series=series,
             registry=registry,
             journal=Journal(series),
             unsealed=unsealed,
-            catalog=catalog,
+            catalog=load_catalog(series),
             conversions=load_conversions(series),
             tail=tail,
             chunks=series.execute("SELECT count(*) FROM chunk").get,
@@ -86,6 +111,8 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
     except BaseException as error:
         for db in opened:
             db.close(True)
+        if lock >= 0:
+            os.close(lock)
         if isinstance(error, apsw.Error | OSError):
             raise faults.typed(error, directory) from error
         raise
@@ -101,10 +128,12 @@ def load_unsealed(db: apsw.Connection) -> UnsealedCommits:
     return unsealed
 
 
-def _restore_tail(
-    db: apsw.Connection, tail: Tail, catalog: Catalog, unsealed: UnsealedCommits, readings: int
-) -> None:
-    """Fill the rings: newest chunks, then the journal, in order of receipt."""
-    rest = unsealed.look().everything()
-    tail.append(rest.take(np.argsort(rest.rx_ms, kind="stable")))
-    _ = (db, catalog, readings, Columns)
+def _restore_tail(db: apsw.Connection, tail: Tail, unsealed: UnsealedCommits, readings: int) -> None:
+    """Fill the rings from the newest chunks and the journal, in order of receipt."""
+    look = unsealed.look()
+    parts = [look.everything()]
+    names: list[int] = [series_id for (series_id,) in db.execute("SELECT DISTINCT series FROM extent")]
+    for series_id in names:
+        parts.extend(decode(blob, series_id) for blob in newest_blobs(db, series_id, readings))
+    rows = Columns.concat(parts)
+    tail.append(rows.take(np.argsort(rows.rx_ms, kind="stable")))

@@ -40,6 +40,18 @@ class Readers:
         """`read(connection to growy.db)` in a worker thread."""
         return await self._run(REGISTRY_FILE, read)
 
+    async def apart(self, read: Callable[[], T]) -> T:
+        """`read()`, which opens its own connection, in a worker thread."""
+        if self._closed:
+            raise StoreError("the store is closed")
+        return await trio.to_thread.run_sync(self._apart, read, limiter=self._limiter)
+
+    def _apart(self, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except (apsw.Error, OSError) as error:
+            raise typed(error, self._directory) from error
+
     async def _run(self, name: str, read: Callable[[apsw.Connection], T]) -> T:
         if self._closed:
             raise StoreError("the store is closed")

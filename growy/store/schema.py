@@ -151,3 +151,11 @@ def open_reading(path: Path, *, vfs: str | None = None) -> apsw.Connection:
     db.set_busy_timeout(BUSY_MS)
     db.pragma("query_only", 1)
     return db
+
+
+def file_size(path: Path) -> int:
+    """Bytes of a database's file, 0 if there is none (a WAL that was removed)."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

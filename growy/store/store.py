@@ -7,7 +7,7 @@ writer thread's, reading is done by worker threads on read-only connections."""
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,17 +16,21 @@ import apsw
 import trio
 
 from growy.config import StoreConfig
-from growy.model.errors import StoreError, StoreUnavailable
-from growy.model.reading import Columns, Series
-from growy.store import faults
+from growy.model.errors import Invalid, StoreError, StoreUnavailable
+from growy.model.reading import Columns, Quality, Series
+from growy.store import faults, query
+from growy.store.backup import copy_database
 from growy.store.blob import encode
 from growy.store.catalog import Catalog, Conversion, Conversions, write_names
 from growy.store.deadletters import DeadLetter, DeadLetterRow, read_dead_letters, write_dead_letters
 from growy.store.devices import DeviceRow, read_devices, write_devices
 from growy.store.faults import DiskState, free_bytes
+from growy.store.housekeeping import Housekeeping
 from growy.store.opening import Opened, open_files
+from growy.store.query import RangeResult, SeriesStatistics
 from growy.store.readers import Readers
-from growy.store.schema import REGISTRY_FILE, SERIES_FILE, check_sqlite
+from growy.store.schema import REGISTRY_FILE, SERIES_FILE, check_sqlite, file_size
+from growy.store.sql import Cell, run_sql
 from growy.store.statistics import Latencies, StoreStatistics
 from growy.store.tail import Tail
 from growy.store.writer import Writer, transaction
@@ -42,6 +46,7 @@ class Store:
         opened: Opened,
         writer: Writer,
         readers: Readers,
+        vfs: str | None,
         free: Callable[[Path], int],
     ) -> None:
         self.catalog: Catalog = opened.catalog
@@ -56,6 +61,8 @@ class Store:
         self._least_free = config.min_free_mb * 1_048_576
         self._state = DiskState.OK
         self._last_error = ""
+        self._vfs = vfs
+        self._housekeeping = Housekeeping(config, directory, opened, writer, readers, vfs)
         self._latencies = Latencies()
         self._readings = self._commits = self._failed = self._letters = 0
 
@@ -89,6 +96,7 @@ class Store:
         self._commits += 1
         self._readings += len(columns)
         self._letters += len(dead_letters)
+        self._housekeeping.committed()
 
     def _write(
         self,
@@ -132,13 +140,117 @@ class Store:
         """The newest dead letters, newest first."""
         return await self._readers.series(lambda db: read_dead_letters(db, limit))
 
-    def statistics(self) -> StoreStatistics:
-        """Where the store stands; reads two file sizes and the free space, no database."""
-        p50, p99 = self._latencies.percentiles_ms()
+    async def query(
+        self,
+        series_id: int,
+        start_ms: int,
+        end_ms: int,
+        *,
+        resolution: str = "raw",
+        max_points: int | None = None,
+        limit: int | None = None,
+        quality: Collection[Quality] | None = None,
+    ) -> RangeResult:
+        """Readings of a series in [start_ms, end_ms), or their buckets.
+
+        Args:
+            resolution: raw, 1m, 5m, 1h or 1d: width of the buckets, at least.
+            max_points: with it the answer is always in buckets: of the smallest nice width (1 s ... 30 d) of
+                which the readings in the range touch at most so many.
+            limit: raw only: the newest so many (at most, and by default, a million).
+            quality: only readings of these qualities.
+
+        Raises:
+            Invalid: no such resolution, or a limit below 1.
+            StoreError: a chunk is damaged, or the disk cannot be read.
+        """
+        width = query.width_of(resolution)
+        if (max_points is not None and max_points < 1) or (limit is not None and limit < 1):
+            raise Invalid("max_points and limit must be at least 1")
         unsealed = self._opened.unsealed
+
+        def read(db: apsw.Connection) -> RangeResult:
+            answer = partial(RangeResult, series_id, start_ms, end_ms)
+            with query.snapshot(db, unsealed) as look:
+                if width == 0 and max_points is None:
+                    most = min(limit or query.RAW_LIMIT, query.RAW_LIMIT)
+                    columns, truncated = query.raw(
+                        db, look, series_id, start_ms, end_ms, limit=most, quality=quality
+                    )
+                    return answer(0, readings=columns, truncated=truncated)
+                buckets, wide = query.bucketed(
+                    db, look, series_id, start_ms, end_ms, width=width, max_points=max_points, quality=quality
+                )
+                return answer(wide, buckets=buckets)
+
+        return await self._readers.series(read)
+
+    async def series_statistics(self, series_id: int, start_ms: int, end_ms: int) -> SeriesStatistics:
+        """Minimum, maximum, mean, standard deviation, counts and qualities of [start_ms, end_ms).
+
+        Raises:
+            StoreError: a chunk is damaged, or the disk cannot be read.
+        """
+        unsealed = self._opened.unsealed
+
+        def read(db: apsw.Connection) -> SeriesStatistics:
+            with query.snapshot(db, unsealed) as look:
+                return query.statistics(db, look, series_id, start_ms, end_ms)
+
+        return await self._readers.series(read)
+
+    async def sql(self, statement: str, limit: int) -> tuple[tuple[str, ...], list[tuple[Cell, ...]]]:
+        """Names and at most `limit` rows of a SELECT over `sensor_data` and the tables of series.db; 10 s at most.
+
+        Raises:
+            Invalid: not a SELECT, wrong SQL, or too slow.
+            StoreError: a chunk is damaged, or the disk cannot be read.
+        """
+        path = self._directory / SERIES_FILE
+        series, unsealed = self.catalog.series(), self._opened.unsealed
+        return await self._readers.apart(lambda: run_sql(path, self._vfs, unsealed, series, statement, limit))
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Sealing, checkpoints and retention, for as long as the store is open. Faults are counted and tried
+        again."""
+        await self._housekeeping.run(task_status=task_status)
+
+    async def tend(self, now_ms: int) -> None:
+        """One turn of `run`, now: seal, checkpoint if the WAL has grown large, retire. Raises StoreError."""
+        await self._housekeeping.tend(now_ms)
+
+    async def seal(self) -> int:
+        """Move everything committed so far from the journal into chunks, now; how many readings moved.
+
+        Raises:
+            StoreUnavailable, StoreError: part may be sealed, the rest stays in the journal.
+        """
+        return await self._housekeeping.seal()
+
+    async def checkpoint(self) -> None:
+        """Copy the WAL into series.db, now. Raises StoreError."""
+        await self._housekeeping.checkpoint()
+
+    async def retire(self, now_ms: int) -> int:
+        """Delete chunks older than `store.retention_days`, now; how many. Raises StoreError."""
+        return await self._housekeeping.retire(now_ms)
+
+    async def backup(self, target: Path) -> None:
+        """Copy both databases into the folder `target`, each as of one moment, while commits go on.
+
+        Raises:
+            StoreError: the target exists already, or cannot be written.
+        """
+        for name, run in ((SERIES_FILE, self._readers.series), (REGISTRY_FILE, self._readers.registry)):
+            await run(partial(copy_database, target / name))
+
+    def statistics(self) -> StoreStatistics:
+        """Where the store stands; reads file sizes and the free space, no database."""
+        p50, p99 = self._latencies.percentiles_ms()
+        unsealed, keeping = self._opened.unsealed, self._housekeeping
         return StoreStatistics(
             state=self._state,
-            last_error=self._last_error,
+            last_error=self._last_error or keeping.last_error,
             readings=self._readings,
             commits=self._commits,
             failed_commits=self._failed,
@@ -149,22 +261,15 @@ class Store:
             journal_commits=len(unsealed),
             journal_readings=unsealed.readings,
             chunks=self._opened.chunks,
-            sealed_readings=0,
-            seal_longest_ms=0.0,
-            seal_failures=0,
-            checkpoints=0,
-            wal_bytes=_size(self._directory / f"{SERIES_FILE}-wal"),
-            db_bytes=_size(self._directory / SERIES_FILE) + _size(self._directory / REGISTRY_FILE),
+            sealed_readings=keeping.sealed_readings,
+            seal_longest_ms=keeping.seal_longest_s * 1000.0,
+            seal_failures=keeping.failures,
+            checkpoints=keeping.checkpoints,
+            wal_bytes=file_size(self._directory / f"{SERIES_FILE}-wal"),
+            db_bytes=file_size(self._directory / SERIES_FILE) + file_size(self._directory / REGISTRY_FILE),
             free_bytes=free_bytes(self._directory),
             tail_bytes=self.tail.nbytes,
         )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 @asynccontextmanager
@@ -193,7 +298,7 @@ async def open_store(
     writer = Writer(directory)
     readers = Readers(directory, vfs)
     try:
-        yield Store(config, directory, opened, writer, readers, free)
+        yield Store(config, directory, opened, writer, readers, vfs, free)
     finally:
         await writer.close()
         readers.close()

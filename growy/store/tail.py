@@ -52,7 +52,7 @@ class _Rings:
         if self._free:
             return self._free.pop()
         if self._used == len(self.data):
-            grown = np.zeros((max(8, self._used + self._used // 2), self.room), ROW)
+            grown = np.zeros((max(8, self._used + self._used // 4), self.room), ROW)
             grown[: self._used] = self.data
             self.data = grown
         self._used += 1
@@ -60,6 +60,9 @@ class _Rings:
 
     def give_back(self, ring: int) -> None:
         self._free.append(ring)
+        if len(self._free) == self._used:
+            self.data, self._used = np.zeros((0, self.room), ROW), 0
+            self._free.clear()
 
 
 class Tail:
@@ -146,9 +149,9 @@ class Tail:
         count = int(self._count[series_id])
         ring = rings.data[self._ring[series_id]]
         if count <= rings.room:
-            return ring[:count]
-        rolled: Rows = np.roll(ring, -(count % rings.room))
-        return rolled
+            oldest: Rows = ring[:count]
+            return oldest
+        return np.concatenate([ring[count % rings.room :], ring[: count % rings.room]])
 
     def _widen(self, wanted: int) -> None:
         size = max(wanted, 2 * len(self._level))

@@ -71,6 +71,12 @@ class UnsealedCommits:
         return self._mark
 
     @property
+    def newest(self) -> int:
+        """Id of the last commit."""
+        with self._lock:
+            return max(self._commits, default=self._mark.sealed)
+
+    @property
     def readings(self) -> int:
         return self._rows
 
