@@ -80,22 +80,28 @@ async def serve_live(
         handshake: see `handshake_bytes`; must be a valid WebSocket upgrade.
         rest: what the client has sent after it.
     """
-    async with trio.open_nursery() as nursery:
-        socket: WebSocketConnection | None = None
-        try:
-            with trio.move_on_after(limits.handshake_timeout):
-                replay = ReplayStream(handshake, rest, stream)
-                request = await wrap_server_stream(nursery, replay, max_message_size=limits.websocket_message)
-                socket = await request.accept()
-                replay.accepted.set()
-            if socket is not None:
-                await _serve(socket, client_id, hub, limits)
-        except ConnectionClosed:
-            pass  # the client went away while it was being greeted
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.aclose_forcefully(stream)
-            nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                await _greet(nursery, ReplayStream(handshake, rest, stream), client_id, hub, limits)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await trio.aclose_forcefully(stream)
+                nursery.cancel_scope.cancel()
+    except* ConnectionClosed:
+        pass  # gone in the middle of a greeting, or of being told of its own broken frame
+
+
+async def _greet(
+    nursery: trio.Nursery, stream: ReplayStream, client_id: str, hub: LiveHub, limits: Limits
+) -> None:
+    socket: WebSocketConnection | None = None
+    with trio.move_on_after(limits.handshake_timeout):
+        request = await wrap_server_stream(nursery, stream, max_message_size=limits.websocket_message)
+        socket = await request.accept()
+        stream.accepted.set()
+    if socket is not None:
+        await _serve(socket, client_id, hub, limits)
 
 
 async def _serve(socket: WebSocketConnection, client_id: str, hub: LiveHub, limits: Limits) -> None:

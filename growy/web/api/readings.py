@@ -87,15 +87,7 @@ async def data(call: Call, query: DataQuery) -> Response:
     qualities = qualities_of(query.quality)
     timed = query.start_time is not None or query.end_time is not None
     limit = query.limit or (MOST_READINGS if timed or resolution != "raw" or query.max_points else NEWEST)
-    now_ms = int(time.time() * 1000)
-    # A device's clock may be a little ahead of ours: its newest reading is still "now".
-    end_ms = query.end_time if query.end_time is not None else now_ms + DAY_MS
-    if query.start_time is not None:
-        start_ms: int = query.start_time
-    else:
-        start_ms = 0 if resolution == "raw" and query.max_points is None else min(now_ms, end_ms) - DAY_MS
-    if start_ms >= end_ms:
-        raise Invalid("start_time is not before end_time")
+    start_ms, end_ms = _span(query, resolution)
     if query.esp_id is not None:
         need_device(app, query.esp_id)
     fitting = [
@@ -136,6 +128,20 @@ async def data(call: Call, query: DataQuery) -> Response:
             "time_range": {"start": iso(start_ms), "end": iso(end_ms)} if timed or not plain else None,
         }
     )
+
+
+def _span(query: DataQuery, resolution: str) -> tuple[int, int]:
+    """[start, end) in Unix ms. Buckets without a start begin 24 hours before the end. Raises Invalid."""
+    now_ms = int(time.time() * 1000)
+    # A device's clock may be a little ahead of ours: its newest reading is still "now".
+    end_ms = query.end_time if query.end_time is not None else now_ms + DAY_MS
+    if query.start_time is not None:
+        start_ms: int = query.start_time
+    else:
+        start_ms = 0 if resolution == "raw" and query.max_points is None else min(now_ms, end_ms) - DAY_MS
+    if start_ms >= end_ms:
+        raise Invalid("start_time is not before end_time")
+    return start_ms, end_ms
 
 
 def _newest(app: App, series: Series, limit: int) -> _Rows | None:
