@@ -87,34 +87,8 @@ class WorkerProcess:
         """A relief has been called for: not to be used again after this request."""
 
     @classmethod
-    async def start(cls) -> WorkerProcess:
-        """Returns when the process has imported all it needs. Raises WorkerError."""
-        worker = cls._spawn()
-        await worker.ready()
-        return worker
-
-    async def ready(self) -> None:
-        """Wait until a fresh process says so; kill it when it does not. Raises WorkerError."""
-        said: object = None
-        try:
-            with trio.move_on_after(START_TIMEOUT_S):
-                said = await self._receive()
-        except (WorkerGone, frames.FrameError):
-            said = None
-        except BaseException:
-            self.kill()
-            raise
-        if isinstance(said, list) and said[:1] == ["ready"]:
-            return
-        status = self._process.poll()
-        self.kill()
-        raise WorkerError(
-            "a sensor worker does not start" + ("" if status is None else f" (exit status {status})"),
-            cure=f"Its error stands in the log; try: {sys.executable} -c 'import numpy, cbor2'",
-        )
-
-    @classmethod
-    def _spawn(cls) -> WorkerProcess:
+    def spawn(cls) -> WorkerProcess:
+        """A process that has begun to import; wait for `ready`. Raises WorkerError."""
         # subprocess here and not trio's open_process: that forks in a thread of trio's cache, and PR_SET_PDEATHSIG
         # would kill the worker when that *thread* ends, ten seconds later. Popen uses vfork: a few milliseconds.
         progress_fd = os.memfd_create("growy-progress")
@@ -149,6 +123,26 @@ class WorkerProcess:
             ):  # the user's pipe quota is used up: the default size works, with more wake-ups
                 fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return cls(process, requests, answers, progress)
+
+    async def ready(self) -> None:
+        """Wait until a fresh process says so; kill it when it does not. Raises WorkerError."""
+        said: object = None
+        try:
+            with trio.move_on_after(START_TIMEOUT_S):
+                said = await self._receive()
+        except (WorkerGone, frames.FrameError):
+            said = None
+        except BaseException:
+            self.kill()
+            raise
+        if isinstance(said, list) and said[:1] == ["ready"]:
+            return
+        status = self._process.poll()
+        self.kill()
+        raise WorkerError(
+            "a sensor worker does not start" + ("" if status is None else f" (exit status {status})"),
+            cure=f"Its error stands in the log; try: {sys.executable} -c 'import numpy, cbor2'",
+        )
 
     @property
     def pid(self) -> int:
@@ -214,13 +208,16 @@ class WorkerProcess:
         buffer = bytearray()
         needed = frames.PREFIX.size
         body_known = False
-        moved = time.monotonic()
+        moved = looked = time.monotonic()
         progress = -1
         while True:
             with trio.move_on_after(min(PATIENCE_S, deadline_s)) as patience:
                 await trio.lowlevel.wait_readable(self._answers)
             if patience.cancelled_caught:
                 now = time.monotonic()
+                if now - looked > 2 * PATIENCE_S:
+                    moved += now - looked  # this process stood still (a paused machine): so did the worker
+                looked = now
                 if on_overdue is not None:
                     on_overdue()
                     on_overdue = None
@@ -251,6 +248,7 @@ class WorkerProcess:
         trio.lowlevel.notify_closing(self._answers)
         os.close(self._requests)
         os.close(self._answers)
+        self._progress.close()  # it holds a descriptor of its own
         self._process.poll()
 
     def reaped(self) -> bool:

@@ -106,7 +106,7 @@ class Reloader:
         """Run the self-test. Returns the process while it lives: a dozen good libraries share one."""
         for attempt in (1, 2):
             if bench is None:
-                bench = await WorkerProcess.start()
+                bench = await self._staff.start()
             try:
                 answer = await bench.request(["inspect", str(source.path), content], self._config.deadline)
             except WorkerGone as gone:

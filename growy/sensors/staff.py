@@ -39,7 +39,8 @@ class Staff:
         self._waiting = trio.lowlevel.ParkingLot()
         self._vacancy = trio.Event()
         self._starting = 0
-        self._hired = 0
+        self._owed = 0
+        self.restarts = 0
         self._pause_s = 0.0
 
     @property
@@ -49,10 +50,6 @@ class Staff:
     @property
     def pids(self) -> tuple[int, ...]:
         return tuple(worker.pid for worker in self._workers if worker.alive)
-
-    @property
-    def restarts(self) -> int:
-        return max(0, self._hired - self._config.workers)
 
     async def acquire(self) -> WorkerProcess | None:
         """A worker for one request: give it back by `release` or `lost`. None: there was none for
@@ -75,7 +72,8 @@ class Staff:
     def release(self, worker: WorkerProcess) -> None:
         """It answered."""
         if worker.overdue and len(self._workers) > self._config.workers:
-            self.lost(worker)  # its relief has taken over
+            self._workers.discard(worker)  # its relief has taken over
+            self.bury(worker)
             return
         worker.overdue = False
         self._idle.append(worker)
@@ -87,6 +85,7 @@ class Staff:
         if worker not in self._workers:
             return
         self._workers.discard(worker)
+        self._owed += 1
         if worker in self._idle:
             self._idle.remove(worker)
         self.bury(worker)
@@ -94,6 +93,16 @@ class Staff:
             self._hesitate()
         self._vacancy.set()
         self._waiting.unpark()
+
+    async def start(self) -> WorkerProcess:
+        """A fresh process that belongs to the caller: `bury` it. Raises WorkerError."""
+        worker = WorkerProcess.spawn()
+        try:
+            await worker.ready()
+        except BaseException:
+            self.bury(worker)
+            raise
+        return worker
 
     def relieve(self, worker: WorkerProcess) -> None:
         """It has been busy for long: whoever waits may have another one hired."""
@@ -182,7 +191,7 @@ class Staff:
         self._starting += 1
         try:
             await trio.sleep(self._pause_s)
-            worker = await WorkerProcess.start()
+            worker = await self.start()
         except WorkerError:
             self._hesitate()
             raise
@@ -190,7 +199,9 @@ class Staff:
             self._starting -= 1
             self._waiting.unpark()
         self._workers.add(worker)
-        self._hired += 1
+        if self._owed:
+            self._owed -= 1
+            self.restarts += 1
         try:
             await self._prepare(worker)
         except WorkerGone as gone:
