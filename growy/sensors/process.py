@@ -91,30 +91,35 @@ class WorkerProcess:
         """A process that has begun to import; wait for `ready`. Raises WorkerError."""
         # subprocess here and not trio's open_process: that forks in a thread of trio's cache, and PR_SET_PDEATHSIG
         # would kill the worker when that *thread* ends, ten seconds later. Popen uses vfork: a few milliseconds.
-        progress_fd = os.memfd_create("growy-progress")
-        requests_read, requests = os.pipe2(os.O_CLOEXEC)
-        answers, answers_write = os.pipe2(os.O_CLOEXEC)
+        theirs: list[int] = []
+        ours: list[int] = []
         try:
-            os.ftruncate(progress_fd, mmap.PAGESIZE)
-            arguments = [str(progress_fd), str(MEMORY_MB), str(os.getpid())]
+            theirs.append(os.memfd_create("growy-progress"))
+            os.ftruncate(theirs[0], mmap.PAGESIZE)
+            requests_read, requests = os.pipe2(os.O_CLOEXEC)
+            theirs.append(requests_read)
+            ours.append(requests)
+            answers, answers_write = os.pipe2(os.O_CLOEXEC)
+            theirs.append(answers_write)
+            ours.append(answers)
+            progress = mmap.mmap(theirs[0], mmap.PAGESIZE)
+            arguments = [str(theirs[0]), str(MEMORY_MB), str(os.getpid())]
             # -P -s: only what the daemon itself imports from; a session of its own: Ctrl-C is for the daemon.
             process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-m", "growy.sensors.worker", *arguments],
                 stdin=requests_read,
                 stdout=answers_write,
-                pass_fds=(progress_fd,),
+                pass_fds=(theirs[0],),
                 env=_ENVIRONMENT,
                 start_new_session=True,
             )
-            progress = mmap.mmap(progress_fd, mmap.PAGESIZE)
         except OSError as error:
-            os.close(requests)
-            os.close(answers)
-            raise WorkerError(
-                f"a sensor worker cannot be started: {error}", cure="Free memory or processes"
-            ) from error
+            for fd in ours:
+                os.close(fd)
+            cure = "Free memory, processes or open files"
+            raise WorkerError(f"a sensor worker cannot be started: {error}", cure=cure) from error
         finally:
-            for fd in (requests_read, answers_write, progress_fd):
+            for fd in theirs:
                 os.close(fd)
         for fd in (requests, answers):
             os.set_blocking(fd, False)
