@@ -123,9 +123,8 @@ class WorkerProcess:
                 os.close(fd)
         for fd in (requests, answers):
             os.set_blocking(fd, False)
-            with contextlib.suppress(
-                OSError
-            ):  # the user's pipe quota is used up: the default size works, with more wake-ups
+            # The user's quota of pipe pages may be used up: the default size works too, with more wake-ups.
+            with contextlib.suppress(OSError):
                 fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return cls(process, requests, answers, progress)
 

@@ -92,7 +92,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.generation = 0
-        self._accepted: dict[Path, Entry] = {}
+        self._accepted: dict[Path, tuple[SourceFile, Entry]] = {}
         self._refused: dict[Path, tuple[SourceFile, str]] = {}
         self._versions: dict[str, Entry] = {}
         self._old: dict[str, list[str]] = {}
@@ -107,13 +107,11 @@ class Registry:
         self._refused.pop(entry.source.path, None)
         known = self._versions.get(entry.digest)
         if known is not None and known.library.name == entry.library.name:
-            known.source = (
-                entry.source
-            )  # saved again, or reverted: the file changed, so it is given a new chance
-            known.enable()
-            entry = known
+            known.enable()  # saved again, or reverted: the file changed, so it is given a new chance
+            self._accepted[entry.source.path] = (entry.source, known)
+            return
         self._versions[entry.digest] = entry
-        self._accepted[entry.source.path] = entry
+        self._accepted[entry.source.path] = (entry.source, entry)
 
     def refuse(self, source: SourceFile, error: str) -> None:
         """A file that cannot be used. What served before goes on serving."""
@@ -133,7 +131,10 @@ class Registry:
         """Decide anew who serves. Returns the digests that nobody needs any more."""
         serving: dict[str, Entry] = {}
         # The grower's come last and win; both sorted, so that a clash of types ends the same way every time.
-        for entry in sorted(self._accepted.values(), key=lambda e: (not e.source.shipped, e.library.name)):
+        for source, entry in sorted(
+            self._accepted.values(), key=lambda pair: (not pair[0].shipped, pair[0].name)
+        ):
+            entry.source = source  # a grower's copy of a shipped file is the same version at another place
             serving[entry.library.name] = entry
         if {n: e.digest for n, e in serving.items()} != {n: e.digest for n, e in self._serving.items()}:
             self.generation += 1
@@ -161,7 +162,7 @@ class Registry:
                         self._shadowed[entry.library.name] = f"{said} {name} ({holder.library.name})"
 
     def _forget(self) -> list[str]:
-        current = {entry.digest for entry in self._accepted.values()}
+        current = {entry.digest for _, entry in self._accepted.values()}
         for name, digests in self._old.items():
             self._old[name] = [digest for digest in digests if digest not in current][-OLD_VERSIONS:]
         kept = current | {digest for digests in self._old.values() for digest in digests}

@@ -211,3 +211,18 @@ async def test_many_reloads_leave_nothing_behind(tmp_path: Path) -> None:
         columns = await pool.convert([oldest], np.zeros(1, np.int64), np.array([1.0]))
         assert columns.failed == 1
         assert "renew the plan" in columns.reasons[0]
+
+
+async def test_an_unchanged_copy_of_a_shipped_library_may_come_and_go(tmp_path: Path) -> None:
+    async with pool_on(tmp_path) as pool:
+        shipped = Path(status(pool, "ds18b20").path)
+        (tmp_path / "ds18b20.py").write_bytes(shipped.read_bytes())
+        await pool.reload()
+        assert (status(pool, "ds18b20").shipped, status(pool, "ds18b20").path) == (
+            False,
+            str(tmp_path / "ds18b20.py"),
+        )
+        (tmp_path / "ds18b20.py").unlink()
+        await pool.reload()
+        assert (status(pool, "ds18b20").shipped, status(pool, "ds18b20").path) == (True, str(shipped))
+        assert await value(pool, "ds18b20", 160) == 10
