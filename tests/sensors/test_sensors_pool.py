@@ -80,7 +80,7 @@ async def until(condition: Callable[[], bool], within: float = 5.0) -> float:
     """Seconds until it held."""
     started = time.monotonic()
     with trio.fail_after(within):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
+        while not condition():
             await trio.sleep(0.01)
     return time.monotonic() - started
 
