@@ -10,10 +10,12 @@ The line is evaluated by separate IEEE multiplications and additions, which give
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from growy.model.reading import FloatArray, IntArray
+from growy.model.reading import ByteArray, FloatArray, IntArray
 from growy.store.integers import pack, read_varint, unpack, varint
 
 _NONE, _DECIMAL, _BITS = 0, 1, 2
@@ -22,6 +24,7 @@ _EXACT = float(1 << 52)
 _LINE_FROM = 16
 """Fewer rows than this do not pay for the two coefficients of a line."""
 _DIGITS = (0, 1, 2, 3, 4, 6, 8)
+_TEN = np.array([1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8])
 _NAN_BITS = int(np.array([np.nan]).view(np.int64)[0])
 
 
@@ -33,22 +36,18 @@ def pack_floats(
     Args:
         column: the values; the usual NaN stands for "none" and costs a bit.
         partner: a column that may determine this one (the raw values), known again when unpacking.
-        group: with partner, which line each row lies on: 0..g-1 (rows converted alike share one).
+        group: which rows are alike (converted by the same function): 0..g-1. Each group has its own number of
+            decimals and its own line.
     """
     bits = column.view(np.int64)
     kind = np.full(len(column), _DECIMAL, np.int64)
     kind[bits == _NAN_BITS] = _NONE
-    scaled, digits, decimal = _decimals(column, kind == _DECIMAL)
+    scaled, digits, decimal = _decimals(column, kind == _DECIMAL, group)
     kind[(kind == _DECIMAL) & ~decimal] = _BITS
-    parts = [_framed(pack(kind)), bytes((digits,))]
-    rows = kind == _DECIMAL
-    parts.append(
-        _framed(_with_line(scaled[rows], None if partner is None else partner[rows], _of(group, rows), False))
-    )
-    rows = kind == _BITS
-    parts.append(
-        _framed(_with_line(bits[rows], None if partner is None else partner[rows], _of(group, rows), True))
-    )
+    parts = [_framed(pack(kind)), _framed(bytes(digits))]
+    for one, target in ((_DECIMAL, scaled), (_BITS, bits)):
+        rows = kind == one
+        parts.append(_framed(_with_line(target[rows], _of(partner, rows), _of(group, rows), one == _BITS)))
     return b"".join(parts)
 
 
@@ -58,27 +57,24 @@ def unpack_floats(
     """The column of `n` floats that `pack_floats` made `buffer` of, given the same partner and group."""
     body, at = _unframed(buffer, 0)
     kind = unpack(body, n)
-    digits, at = buffer[at], at + 1
+    body, at = _unframed(buffer, at)
+    scales = _TEN[np.frombuffer(body, np.uint8)]
     column = np.full(n, np.nan)
     body, at = _unframed(buffer, at)
     rows = kind == _DECIMAL
     if rows.any():
-        scaled = _without_line(
-            body, int(rows.sum()), None if partner is None else partner[rows], _of(group, rows), False
-        )
-        column[rows] = scaled / 10.0**digits
+        scaled = _without_line(body, int(rows.sum()), _of(partner, rows), _of(group, rows), False)
+        column[rows] = scaled / (scales[0] if group is None else scales[group[rows]])
     body, at = _unframed(buffer, at)
     rows = kind == _BITS
     if rows.any():
-        bits = _without_line(
-            body, int(rows.sum()), None if partner is None else partner[rows], _of(group, rows), True
-        )
+        bits = _without_line(body, int(rows.sum()), _of(partner, rows), _of(group, rows), True)
         column[rows] = bits.view(np.float64)
     return column
 
 
-def _of(group: IntArray | None, rows: npt.NDArray[np.bool_]) -> IntArray | None:
-    return None if group is None else group[rows]
+def _of(column: npt.NDArray[Any] | None, rows: npt.NDArray[np.bool_]) -> npt.NDArray[Any] | None:
+    return None if column is None else column[rows]
 
 
 def _framed(body: bytes) -> bytes:
@@ -91,27 +87,33 @@ def _unframed(buffer: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _decimals(
-    column: FloatArray, asked: npt.NDArray[np.bool_]
-) -> tuple[IntArray, int, npt.NDArray[np.bool_]]:
-    """Integers m and digits d with m / 10^d == value to the bit, and for which of the asked rows that holds."""
+    column: FloatArray, asked: npt.NDArray[np.bool_], group: IntArray | None
+) -> tuple[IntArray, ByteArray, npt.NDArray[np.bool_]]:
+    """Integers m and digits d (per group) with m / 10^d == value to the bit, and for which rows that holds."""
     usable = asked & (np.abs(column) < _EXACT)
     finite = np.where(usable, column, 0.0)
-    best: tuple[IntArray, int, npt.NDArray[np.bool_]] | None = None
-    most, want = -1, int(usable.sum())
-    for digits in _DIGITS:
-        scale = 10.0**digits
+    index = np.zeros(len(column), np.int64) if group is None else group
+    groups = int(index.max()) + 1 if len(index) else 1
+    wanted = np.bincount(index[usable], minlength=groups)
+    most = np.full(groups, -1, np.int64)
+    digits = np.zeros(groups, np.uint8)
+    scaled = np.zeros(len(column), np.int64)
+    exact = np.zeros(len(column), np.bool_)
+    for candidate in _DIGITS:
+        scale = 10.0**candidate
         rounded = np.rint(finite * scale)
-        whole = rounded.astype(np.int64)  # -0.0 becomes 0 here, and so fails the comparison of bits
-        holds = (
-            usable & ((whole / scale).view(np.int64) == column.view(np.int64)) & (np.abs(rounded) < _EXACT)
-        )
-        count = int(holds.sum())
-        if count > most:
-            best, most = (whole, digits, holds), count
-        if count == want:
+        fits = usable & (np.abs(rounded) < _EXACT)
+        # -0.0 becomes 0 in the cast, and so fails the comparison of bits.
+        whole = np.where(fits, rounded, 0.0).astype(np.int64)
+        holds = fits & ((whole / scale).view(np.int64) == column.view(np.int64))
+        count = np.bincount(index[holds], minlength=groups)
+        better = count > most
+        digits[better], most = candidate, np.maximum(most, count)
+        rows = better[index]
+        scaled[rows], exact[rows] = whole[rows], holds[rows]
+        if bool((most == wanted).all()):
             break
-    assert best is not None
-    return best
+    return scaled, digits, exact
 
 
 def _predict(line: FloatArray, partner: FloatArray, group: IntArray | None, bitwise: bool) -> IntArray | None:

@@ -17,7 +17,9 @@ PARTS = 256
 SERIES_LIMIT = 1 << 20
 CELL_STEP = 1 << 28
 """Distance between the ids of one series' neighbouring cells."""
-_LAST_SLOT = (1 << 28) - 1
+_FIRST_MS, _LAST_MS = 1_577_836_800_000, 4_102_444_800_000
+"""2020 and 2100. Bounded so that a reading with a mad time does not make queries seek through a million empty
+cells."""
 _FULLEST = 1.25
 """A cell may expect this many times `store.chunk_readings`: 720 for 600, which is one reading every 5 s for an
 hour."""
@@ -26,13 +28,13 @@ _STRETCH = 1.5
 
 
 def slots(level: int, ts_ms: IntArray) -> IntArray:
-    """Cell numbers of times. Times outside 1970..2200 share the first and the last cell."""
-    clipped: IntArray = np.clip(ts_ms // PERIODS_MS[level], 0, _LAST_SLOT)
-    return clipped
+    """Cell numbers of times. Times outside 2020..2100 share the first and the last cell."""
+    cells: IntArray = np.clip(ts_ms, _FIRST_MS, _LAST_MS) // PERIODS_MS[level]
+    return cells
 
 
 def slot(level: int, ts_ms: int) -> int:
-    return min(max(ts_ms // PERIODS_MS[level], 0), _LAST_SLOT)
+    return min(max(ts_ms, _FIRST_MS), _LAST_MS) // PERIODS_MS[level]
 
 
 def cell_id(level: int, cell: int, series_id: int) -> int:

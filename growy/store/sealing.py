@@ -135,14 +135,16 @@ def _fill(db: apsw.Connection, first: int, columns: Columns, chunk_readings: int
 
 
 def _tidy(db: apsw.Connection, first: int, chunk_readings: int, sealed: Sealed) -> None:
-    """The series has moved on: join the small chunks that its last cell was filled with."""
+    """The series has moved on: join the chunks that its last cell was filled with, but not the full ones of a
+    fast series."""
     fullest = int(_FULLEST * chunk_readings)
     present = _present(db, first)
-    small = [chunk_id for chunk_id, rows in present if rows < fullest // 2]
-    total = sum(rows for _, rows in present if rows < fullest // 2)
+    whole = sum(rows for _, rows in present) <= fullest
+    small = [(chunk_id, rows) for chunk_id, rows in present if whole or rows < fullest // 2]
     if len(small) > 1:
-        kept = {chunk_id for chunk_id, _ in present} - set(small)
-        _rewrite(db, first, None, small, -(-total // fullest), kept, sealed)
+        taken = [chunk_id for chunk_id, _ in small]
+        pieces = -(-sum(rows for _, rows in small) // fullest)
+        _rewrite(db, first, None, taken, pieces, {chunk_id for chunk_id, _ in present} - set(taken), sealed)
 
 
 def _present(db: apsw.Connection, first: int) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """SQL for people: any SELECT over series.db and `sensor_data`, read only, with a limit of time and of rows.
 
-A connection is opened for each query and closed after it, so that a query that is broken off leaves nothing behind. Must never
-write, attach other files or hold a snapshot for long: it would keep the WAL from being reused.
+A connection is opened for each query and closed after it, so that a query that is broken off leaves nothing behind.
+Must never write, attach other files or hold a snapshot for long: it would keep the WAL from being reused.
 """
 
 from __future__ import annotations

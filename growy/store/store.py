@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import apsw
+import numpy as np
 import trio
 
 from growy.config import StoreConfig
@@ -108,7 +109,8 @@ class Store:
         """One commit; in the writer's thread."""
         faults.check_room(self._directory, self._free(self._directory), self._least_free)
         db, journal = self._opened.series, self._opened.journal
-        blob = encode(columns) if len(columns) else b""
+        # By series: neighbours are of one device, so that its counter and its clock cost next to nothing.
+        blob = encode(columns.take(np.argsort(columns.series, kind="stable"))) if len(columns) else b""
         with transaction(db):
             write_names(db, series, conversions)
             commit_id = journal.append(blob) if blob else 0

@@ -3,8 +3,8 @@
     SELECT timestamp, processed_value FROM sensor_data WHERE esp_id = 'ESP_00D1' AND sensor_type = 'ds18b20'
      AND timestamp >= 1767225600000
 
-Conditions on esp_id, gpio, sensor_type, address and timestamp are used to find the rows; without them everything is unpacked,
-series by series. Must never run on a connection that can write.
+Conditions on esp_id, gpio, sensor_type, address and timestamp are used to find the rows; without them everything is
+unpacked, series by series. Must never run on a connection that can write.
 """
 
 from __future__ import annotations
