@@ -1,6 +1,6 @@
-"""A publisher that costs little: firmware-shaped readings over one raw MQTT connection, QoS 1, a window of unacknowledged ones.
+"""A publisher that costs little: firmware-shaped readings over one raw MQTT connection, QoS 1.
 
-Run as a process of its own: `python -m bench.publisher PORT COUNT [RATE]`. Prints one JSON line: when it began and ended
+Run as a process of its own: `python -m bench.publisher PORT COUNT [RATE]`. Prints one JSON line: begin and end
 (CLOCK_MONOTONIC, the same for all processes of the machine) and how many were acknowledged by the broker.
 """
 
@@ -54,7 +54,14 @@ def publish(port: int, count: int, rate: float) -> dict[str, float]:
             for number in range(sent, sent + room):
                 esp = number % ESPS
                 raw = 300 + (number * 7919) % 160
-                payload = PAYLOAD % (esps[esp], number + 1, raw, raw / 16, now, roms[number // ESPS % SENSORS])
+                payload = PAYLOAD % (
+                    esps[esp],
+                    number + 1,
+                    raw,
+                    raw / 16,
+                    now,
+                    roms[number // ESPS % SENSORS],
+                )
                 frames.append(frame(topics[esp], payload, number % 65000 + 1))
             sock.sendall(b"".join(frames))
             sent += room
@@ -72,4 +79,6 @@ def publish(port: int, count: int, rate: float) -> dict[str, float]:
 
 if __name__ == "__main__":
     arguments = [float(word) for word in sys.argv[1:]]
-    print(json.dumps(publish(int(arguments[0]), int(arguments[1]), arguments[2] if len(arguments) > 2 else 0.0)))
+    print(
+        json.dumps(publish(int(arguments[0]), int(arguments[1]), arguments[2] if len(arguments) > 2 else 0.0))
+    )

@@ -34,8 +34,6 @@ SETTLE_S = 10.0
 LEDGER = 200_000
 """Readings that are accounted for one by one; those beyond are only counted."""
 END_OF_TIME_MS = 1 << 53
-UNCONVERTED = "unconverted"
-"""What the intake calls the type of readings that no library knows."""
 
 Show = Callable[[DemoSnapshot], None]
 
@@ -219,8 +217,8 @@ def snapshot(
         received=intake.readings_received,
         derived=intake.readings_derived,
         committed=intake.readings_committed,
-        converted={kind: n for kind, n in intake.readings_converted.items() if kind != UNCONVERTED},
-        unconverted=intake.readings_converted.get(UNCONVERTED, 0),
+        converted=dict(intake.readings_converted),
+        unconverted=intake.readings_unconverted,
         failed=intake.readings_failed,
         missing=None if proof is None else proof.missing,
         latency_from="receipt" if proof is None else "publishing",

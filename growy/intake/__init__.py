@@ -1,7 +1,7 @@
 """The batching path of readings: decode -> convert -> fan out -> commit -> acknowledge.
 
 Every inbound message ends in exactly one counted outcome, and is acknowledged only when nothing of it can be lost
-any more. The intake never sees a socket and never runs SQL; it never looks at what a device *should* do (that is control's).
+any more. The intake never sees a socket and never runs SQL; what a device *should* do is none of its business.
 """
 
 from growy.intake.outcomes import IntakeStatistics

@@ -25,7 +25,7 @@ from growy.wire.topics import Topic, TopicKind, parse_topic
 log = get_log(__name__)
 
 MAX_ROUTES = 10_000
-"""Topics remembered. Whoever invents topics must not fill the memory; beyond, topics are parsed each time."""
+"""Topics remembered. Who invents topics must not fill the memory; beyond, topics are parsed each time."""
 
 MAX_LETTERS = 1000
 """Dead letters carried to one commit; in a flood the rest is only counted, as the table would drop them again anyway."""
@@ -188,9 +188,13 @@ class Gatherer:
     def _refuse(self, topic: bytes, payload: bytes, rx_ms: int, error: WireError, into: Gathered) -> None:
         self._outcomes.dead_letters[error.reason] += 1
         name = topic.decode("utf-8", "replace")
-        source = name.rsplit("/", 1)[0]
-        log.once_per((source, error.reason)).warning(
+        log.once_per(device_of(name)).warning(
             "message cannot be used", topic=name, reason=error.reason, error=error.message
         )
         if len(into.letters) < MAX_LETTERS:
             into.letters.append(DeadLetter(rx_ms, name, payload, error.reason, error.message))
+
+
+def device_of(topic: str) -> str:
+    """The part of a topic that names its sender, for what is said once per source: `kaiser/god/esp/ESP_0A1B2C`."""
+    return "/".join(topic.split("/", 4)[:4])

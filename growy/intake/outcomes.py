@@ -46,6 +46,8 @@ class IntakeStatistics:
     """Computed from received ones (vpd); committed like them."""
     readings_converted: Mapping[str, int]
     """By value type."""
+    readings_unconverted: int
+    """No library for their type, or the device had converted them itself."""
     readings_failed: Mapping[str, int]
     """By value type: stored raw, without a value."""
     readings_committed: int
@@ -70,6 +72,7 @@ class Outcomes:
         self.readings_derived = 0
         self.converted: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.unconverted = 0
         self.committed = 0
         self.latency = LatencyWindow()
 
@@ -82,6 +85,7 @@ class Outcomes:
             readings_duplicate=self.readings_duplicate,
             readings_derived=self.readings_derived,
             readings_converted=dict(self.converted),
+            readings_unconverted=self.unconverted,
             readings_failed=dict(self.failed),
             readings_committed=self.committed,
             pending=pending,

@@ -195,11 +195,12 @@ class Intake:
         types = self.slots.types
         converted = np.bincount(plan, minlength=1)
         failed = np.bincount(plan[quality == Quality.ERROR], minlength=len(converted))
+        self._outcomes.unconverted += int(converted[NO_PLAN])
         for index in np.flatnonzero(converted).tolist():
-            name = types[index] or "unconverted"
-            self._outcomes.converted[name] += int(converted[index] - failed[index])
-            if failed[index]:
-                self._outcomes.failed[name] += int(failed[index])
+            if index != NO_PLAN:
+                self._outcomes.converted[types[index]] += int(converted[index] - failed[index])
+                if failed[index]:
+                    self._outcomes.failed[types[index]] += int(failed[index])
 
     # -- commit --------------------------------------------------------------------------------------------------
 

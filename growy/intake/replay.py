@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from growy.model.reading import NO_SEQ, Columns, TimeSource
 
-DEFAULT_MEMORY = 65_536
-"""Readings remembered: more than a broker can hold unacknowledged (16-bit packet ids)."""
+DEFAULT_MEMORY = 24_576
+"""Readings remembered, at least: more than the intake holds unacknowledged (`broker.intake_limit`)."""
 
 
 class ReplayFilter:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import attrs
 import numpy as np
 
-from growy.model.errors import CalibrationError, ConversionError
+from growy.model.errors import CalibrationError, ConversionError, WireError
 from growy.model.messages import SensorData
 from growy.model.reading import Bus, IndexArray, IntArray, SeriesKey
 from growy.ops.log import get_log
@@ -22,6 +22,9 @@ log = get_log(__name__)
 
 NO_PLAN = 0
 """Index of "no library": the value stays empty."""
+
+MAX_SERIES = 10_000
+"""Series taken in by one run. Whoever invents sensors must not fill memory and disk."""
 
 Setup: TypeAlias = tuple[Mapping[str, object] | None, Calibration | None]
 SetupOf: TypeAlias = Callable[[SeriesKey], Setup]
@@ -64,13 +67,33 @@ class Slots:
         self.conversions: list[int] = [0]
         self.types: list[str] = [""]
         self._plan_of_series = np.zeros(256, np.int64)
-        self._generation = registry.generation
+        self._slots: list[Slot] = []
+        self.generation = registry.generation
+        """Of the libraries that the plans were made with."""
+
+    @property
+    def generation_of_libraries(self) -> int:
+        """Of the libraries as they are now; `generation` follows with the next batch."""
+        return self._registry.generation
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def newest(self, count: int) -> list[Slot]:
+        """The `count` slots that came last."""
+        return self._slots[len(self._slots) - count :]
 
     def find(self, topic: bytes, esp_id: str, gpio: int, message: SensorData, now_ms: int) -> Slot:
-        """The slot of a reading; makes series and plan when it is the first of its kind."""
+        """The slot of a reading; makes series and plan when it is the first of its kind.
+
+        Raises:
+            WireError: there are too many series already.
+        """
         key = (topic, message.sensor_type, message.i2c_address, message.onewire_address, message.gpio)
         slot = self._by_message.get(key)
         if slot is None:
+            if len(self._by_message) >= MAX_SERIES:
+                raise WireError("too_many_series", f"{MAX_SERIES} series are known; no further one is taken")
             slot = self.of_series(series_key(esp_id, gpio, message), gpio, message.unit, now_ms)
             self._by_message[key] = slot
         return slot
@@ -83,14 +106,15 @@ class Slots:
         if slot is None:
             slot = Slot(series, key, gpio, "" if info is None else info.quantity)
             self._by_series[series] = slot
+            self._slots.append(slot)
             self._set_plan(slot)
         return slot
 
     def refresh(self) -> None:
         """Looks all plans up again if a library has changed since."""
-        if self._generation == self._registry.generation:
+        if self.generation == self._registry.generation:
             return
-        self._generation = self._registry.generation
+        self.generation = self._registry.generation
         self._index.clear()
         self.plans[1:] = []
         self.conversions[1:] = []
@@ -131,6 +155,10 @@ class Slots:
             return NO_PLAN
         return self.plan_index(plan, value_type)
 
+    def conversion_of(self, plan: Plan) -> int:
+        """The id under which the store remembers what made a value."""
+        return self._store_conversions.intern(plan.library, plan.version, plan.parameters)
+
     def plan_index(self, plan: Plan, value_type: str) -> int:
         """Index of a plan in the table; puts it there."""
         index = self._index.get((value_type, plan))
@@ -138,8 +166,6 @@ class Slots:
             index = len(self.plans)
             self._index[value_type, plan] = index
             self.plans.append(plan)
-            self.conversions.append(
-                self._store_conversions.intern(plan.library, plan.version, plan.parameters)
-            )
+            self.conversions.append(self.conversion_of(plan))
             self.types.append(value_type)
         return index

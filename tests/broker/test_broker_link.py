@@ -10,8 +10,8 @@ import attrs
 import paho.mqtt.client as paho
 import pytest
 import trio
+from rig.brokers import Mosquitto, free_port
 
-from conftest import Mosquitto, free_port
 from growy.broker.embedded import check_port_free, open_embedded_broker
 from growy.broker.engine import Endpoint, Will
 from growy.broker.frames import Inbound
@@ -41,7 +41,9 @@ class Peer:
         self.deliveries.append(delivery)
         self.messages += delivery.messages
         if self.acknowledging:
-            self.link.acknowledge(delivery.epoch, [message.mid for message in delivery.messages if message.mid])
+            self.link.acknowledge(
+                delivery.epoch, [message.mid for message in delivery.messages if message.mid]
+            )
 
     async def wait_for(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
         with trio.fail_after(seconds):
@@ -85,7 +87,10 @@ async def test_a_message_arrives_with_its_acknowledgement(mosquitto: Mosquitto) 
         await peer.link.publish("t/2", b"two", qos=0)
         await peer.wait_for(lambda: len(peer.messages) == 2)
 
-    assert [(message.topic, message.payload) for message in peer.messages] == [(b"t/1", b"one"), (b"t/2", b"two")]
+    assert [(message.topic, message.payload) for message in peer.messages] == [
+        (b"t/1", b"one"),
+        (b"t/2", b"two"),
+    ]
     assert peer.link.statistics().publishes_acknowledged == 2
 
 
