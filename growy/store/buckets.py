@@ -102,36 +102,32 @@ def of_rows(ts_ms: IntArray, value: FloatArray, quality: ByteArray, width: int) 
 
 
 def join(parts: Sequence[Partial]) -> Partial:
-    """One row per bucket, by time. Parts must not interleave in time within a bucket (for `first` and
-    `last`)."""
+    """One row per bucket, by time. Of equal times the earlier row is the first and the later one the last."""
     columns = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
         for field in attrs.fields(Partial)
     }
-    order = np.lexsort((columns["first_ms"], columns["bucket"]))
-    columns = {name: column[order] for name, column in columns.items()}
-    if len(order) == 0:
+    bucket, count = columns["bucket"], columns["count"]
+    order = np.argsort(bucket, kind="stable")
+    starts = _starts(bucket[order])
+    if len(starts) == 0:
         return Partial(**columns)
-    starts = _starts(columns["bucket"])
-    some = columns["count"] > 0
-    # First and last come from the rows that count; fill rows that do not from their neighbours in the bucket.
-    at = np.arange(len(order))
     ends = np.append(starts[1:], len(order)) - 1
-    first = np.minimum.reduceat(np.where(some, at, len(order) - 1), starts)
-    last = np.maximum.reduceat(np.where(some, at, 0), starts)
-    count = np.add.reduceat(columns["count"], starts)
-    first, last = np.where(count > 0, first, starts), np.where(count > 0, last, ends)
+    some = count > 0
+    # Rows that do not count go last among the firsts and first among the lasts.
+    first = np.lexsort((columns["first_ms"], ~some, bucket))[starts]
+    last = np.lexsort((columns["last_ms"], some, bucket))[ends]
     return Partial(
-        bucket=columns["bucket"][starts],
-        low=np.fmin.reduceat(columns["low"], starts),
-        high=np.fmax.reduceat(columns["high"], starts),
-        total=np.add.reduceat(np.where(some, columns["total"], 0.0), starts),
+        bucket=bucket[order][starts],
+        low=np.fmin.reduceat(columns["low"][order], starts),
+        high=np.fmax.reduceat(columns["high"][order], starts),
+        total=np.add.reduceat(np.where(some, columns["total"], 0.0)[order], starts),
         first_ms=columns["first_ms"][first],
-        first=np.where(count > 0, columns["first"][first], np.nan),
+        first=np.where(some[first], columns["first"][first], np.nan),
         last_ms=columns["last_ms"][last],
-        last=np.where(count > 0, columns["last"][last], np.nan),
-        count=count,
-        rows=np.add.reduceat(columns["rows"], starts),
+        last=np.where(some[last], columns["last"][last], np.nan),
+        count=np.add.reduceat(count[order], starts),
+        rows=np.add.reduceat(columns["rows"][order], starts),
     )
 
 
