@@ -23,7 +23,8 @@ def main(port: int, count: int, folder: Path) -> None:
     database = apsw.Connection(str(folder / "bare.db"))
     database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL")
     database.execute(
-        "CREATE TABLE sensor_data (esp_id TEXT, gpio INTEGER, sensor_type TEXT, raw_data INTEGER, value REAL, ts INTEGER)"
+        "CREATE TABLE sensor_data"
+        " (esp_id TEXT, gpio INTEGER, sensor_type TEXT, raw_data INTEGER, value REAL, ts INTEGER)"
     )
     rows: list[tuple[Any, ...]] = []
     done = 0

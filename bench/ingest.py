@@ -1,8 +1,8 @@
 """The main job under load: Mosquitto -> growyd -> converted, committed, acknowledged, live to one WebSocket client.
 
-`python -m bench.ingest [READINGS]`. One reading per message, QoS 1, 230 bytes of JSON as the firmware sends. In the same
-run, on the same machine: a bare paho subscriber that decodes the JSON and writes rows in batches. Then growyd at half
-the rate that it reached, for the delay from publish to commit.
+`python -m bench.ingest [READINGS]`. One reading per message, QoS 1, 230 bytes of JSON as the firmware sends. In the
+same run, on the same machine: a bare paho subscriber that decodes the JSON and writes rows in batches. Then growyd at
+half the rate that it reached, for the delay from publish to commit and for its memory.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Answers `pi_enhanced/request`: a device sends a raw value, gets the converted one back, nothing is stored.
 
-Requests wait in a short bounded queue; one that finds it full is refused by the intake, counted and kept as a dead letter.
+Requests wait in a short bounded queue; one that finds it full is refused by the intake, counted and kept as a dead
+letter.
 """
 
 from __future__ import annotations

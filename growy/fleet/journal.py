@@ -1,4 +1,4 @@
-"""Keeps the fleet's memory in growy.db: a restart knows the devices. Batched and rare: a heartbeat never touches the disk."""
+"""Keeps the fleet's memory in growy.db: a restart knows the devices. Batched: a heartbeat never touches the disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TICK_S = 5.0
 
 
 class _Record(msgspec.Struct, kw_only=True):
-    """What of a device outlives a restart. Unknown fields of a newer version are ignored, missing ones have defaults."""
+    """What of a device outlives a restart. Fields of a newer version are ignored, missing ones have defaults."""
 
     kaiser_id: str = "god"
     approved: bool = False

@@ -15,8 +15,8 @@ import attrs
 from growy.model.messages import Generation, Heartbeat, SessionAnnounce, Will
 from growy.ops.log import get_log
 from growy.wire import topics as topic_names
-from growy.wire.table import Message
 from growy.wire.encode import heartbeat_ack
+from growy.wire.table import Message
 from growy.wire.topics import Topic
 
 log = get_log(__name__)
@@ -115,15 +115,19 @@ class Fleet:
     def get(self, esp_id: str) -> Device | None:
         return self._devices.get(esp_id)
 
-    def handle(self, topic: Topic, message: Message, now_ms: int) -> None:
-        """Takes any message of a device that is not a reading."""
+    def handle(self, topic: Topic, message: Message | None, now_ms: int) -> None:
+        """Takes any message of a device that is not a reading. None: a heartbeat that cannot be read."""
         if isinstance(message, Will):
-            self._will(topic, message, now_ms)
+            if not message.cleared:
+                self._will(topic, message)
             return
         device = self.seen(topic, now_ms)
         if device is None:
             return
-        if isinstance(message, Heartbeat):
+        if message is None:
+            # A device that is not answered publishes nothing, whatever is wrong with its heartbeat.
+            self._answer(topic, device, now_ms)
+        elif isinstance(message, Heartbeat):
             self._heartbeat(topic, device, message, now_ms)
         elif isinstance(message, SessionAnnounce):
             device.epoch = message.handover_epoch
@@ -158,19 +162,12 @@ class Fleet:
         return device
 
     def _heartbeat(self, topic: Topic, device: Device, message: Heartbeat, now_ms: int) -> None:
-        # First the answer: the device drops every reading until it has it.
-        epoch = message.active_handover_epoch or 0
-        status = "approved" if device.approved else "pending_approval"
-        self._publish(
-            topic_names.heartbeat_ack(topic.kaiser_id, topic.esp_id),
-            heartbeat_ack(status, epoch if epoch > 0 else 1, now_ms // 1000),
-        )
-        self._acknowledged += 1
+        device.epoch = message.active_handover_epoch or 0
+        self._answer(topic, device, now_ms)
         self._heartbeats += 1
         if message.uptime is not None and device.uptime is not None and message.uptime < device.uptime:
             device.reboots += 1
         device.heartbeats += 1
-        device.epoch = epoch
         device.kaiser_id = topic.kaiser_id
         device.zone_id = message.zone_id
         device.ip = message.wifi_ip or device.ip
@@ -184,7 +181,16 @@ class Fleet:
         device.generation = message.generation
         self._on_change("esp_health", device)
 
-    def _will(self, topic: Topic, message: Will, now_ms: int) -> None:
+    def _answer(self, topic: Topic, device: Device, now_ms: int) -> None:
+        """Before anything else: the device drops every reading until it has the answer."""
+        status = "approved" if device.approved else "pending_approval"
+        self._publish(
+            topic_names.heartbeat_ack(topic.kaiser_id, topic.esp_id),
+            heartbeat_ack(status, device.epoch, now_ms // 1000),
+        )
+        self._acknowledged += 1
+
+    def _will(self, topic: Topic, message: Will) -> None:
         device = self._devices.get(topic.esp_id)
         if device is not None and device.online:
             device.online = False

@@ -1,7 +1,7 @@
 """`kaiser/{k}/server/status`: tells devices that growyd is there. Retained, repeated, and the last will.
 
-Not cosmetic: a device whose Pi was slower to start than itself refuses every heartbeat acknowledgement until it has seen
-`online` here, so it is said on every connect and again every half minute.
+Not cosmetic: a device whose Pi was slower to start than itself refuses every heartbeat acknowledgement until it has
+seen `online` here, so it is said on every connect and again every half minute.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ServerStatus:
         return Will(topic=self._topic, payload=payload)
 
     async def repeat(self, publish: Callable[[str, bytes], Awaitable[None]]) -> None:
-        """Says `online` again and again, retained; never ends. A repetition that fails is made up by the next connect."""
+        """Says `online` again and again, retained; never ends. What fails is made up by the next connect."""
         while True:
             await trio.sleep(REPEAT_S)
             try:

@@ -20,7 +20,7 @@ from growy.ops.log import get_log
 from growy.store.deadletters import DeadLetter
 from growy.wire.decode import decode, decode_sensor_data
 from growy.wire.table import Message
-from growy.wire.topics import Topic, TopicKind, parse_topic
+from growy.wire.topics import Topic, TopicKind, device_topic, parse_topic
 
 log = get_log(__name__)
 
@@ -28,10 +28,11 @@ MAX_ROUTES = 10_000
 """Topics remembered. Who invents topics must not fill the memory; beyond, topics are parsed each time."""
 
 MAX_LETTERS = 1000
-"""Dead letters carried to one commit; in a flood the rest is only counted, as the table would drop them again anyway."""
+"""Dead letters carried to one commit; in a flood the rest is only counted, as the table would drop them again."""
 
-OnEvent: TypeAlias = Callable[[Topic, Message, int], None]
-"""Takes what is not a reading: (topic, message, Unix ms of receipt). Must not block."""
+OnEvent: TypeAlias = Callable[[Topic, Message | None, int], None]
+"""Takes what is not a reading: (topic, message, Unix ms of receipt). Must not block. None instead of a message is a
+heartbeat that cannot be read: it is a dead letter, and yet must be answered."""
 OnRequest: TypeAlias = Callable[[Topic, PiEnhancedRequest], bool]
 """Takes a conversion request; False when it cannot take any more now."""
 OnSeen: TypeAlias = Callable[[Topic, int], object]
@@ -101,7 +102,7 @@ class Gatherer:
                 topic = routes.get(topic_bytes)
                 if topic is None:
                     topic = self._route(topic_bytes)
-                if retain and topic.kind is not TopicKind.WILL:
+                if retain:
                     messages[MessageOutcome.RETAINED] += 1
                 elif topic.kind is TopicKind.SENSOR_DATA:
                     reading = decode_sensor_data(payload)
@@ -160,7 +161,12 @@ class Gatherer:
     def _other(
         self, topic_bytes: bytes, topic: Topic, payload: bytes, dup: bool, rx_ms: int, into: Gathered
     ) -> MessageOutcome:
-        message = decode(topic, payload)
+        try:
+            message = decode(topic, payload)
+        except WireError:
+            if topic.kind is TopicKind.HEARTBEAT:
+                self._tell(topic, None, rx_ms)
+            raise
         if isinstance(message, SensorBatch):
             self._on_seen(topic, rx_ms)
             for refused in message.refused:
@@ -176,14 +182,17 @@ class Gatherer:
             if not self._on_request(topic, message):
                 raise WireError("busy", "too many conversion requests wait already")
             return MessageOutcome.REQUEST
+        self._tell(topic, message, rx_ms)
+        return MessageOutcome.EVENT
+
+    def _tell(self, topic: Topic, message: Message | None, rx_ms: int) -> None:
         try:
             self._on_event(topic, message, rx_ms)
         except Exception as error:
             # One message must never end the intake, whatever is wrong with the code that takes it: the fault is
             # logged with its trace, counted, and the message kept.
-            log.error("a message could not be handled", topic=topic_bytes.decode(), exc_info=error)
+            log.error("a message could not be handled", topic=device_topic(topic), exc_info=error)
             raise WireError("handler_fault", f"{type(error).__name__}: {error}") from error
-        return MessageOutcome.EVENT
 
     def _refuse(self, topic: bytes, payload: bytes, rx_ms: int, error: WireError, into: Gathered) -> None:
         self._outcomes.dead_letters[error.reason] += 1

@@ -1,7 +1,7 @@
 """One tree of errors. Each has a code, a message that names the thing, and the cure.
 
-At the border (HTTP, CLI, logs) an error becomes `code`, `numeric_code`, `message`, `details`; inside it is never swallowed.
-Numeric codes 5000-5999 are the server's by convention of the firmware contract.
+At the border (HTTP, CLI, logs) an error becomes `code`, `numeric_code`, `message`, `details`; inside it is never
+swallowed. Numeric codes 5000-5999 are the server's; those below belong to the firmware.
 """
 
 from __future__ import annotations

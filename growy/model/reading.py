@@ -1,7 +1,7 @@
 """Readings: one value of one sensor at one time, singly (`Reading`) and in columns (`Columns`).
 
-A *series* is (device, bus, address, value type). The gpio number is only a label: several I2C devices share a pin, several
-DS18B20 share a wire, and one SHT31 is two series.
+A *series* is (device, bus, address, value type). The gpio number is only a label: several I2C devices share a pin,
+several DS18B20 share a wire, and one SHT31 is two series.
 """
 
 from __future__ import annotations

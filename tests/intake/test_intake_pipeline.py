@@ -73,6 +73,15 @@ async def test_heartbeats_do_not_wait_for_the_disk(bench: Bench) -> None:
     assert [type(message) for _, message in bench.events] == [Heartbeat]
 
 
+async def test_a_heartbeat_that_cannot_be_read_is_a_dead_letter_and_still_told(bench: Bench) -> None:
+    statistics = await bench.deliver_all(
+        bench.message("kaiser/god/esp/ESP_00AA01/system/heartbeat", b"{broken", qos=0)
+    )
+
+    assert [message for _, message in bench.events] == [None]
+    assert statistics.outcomes["dead_letter"] == 1
+
+
 async def test_a_full_disk_stops_acknowledgements_and_nothing_is_lost(bench: Bench) -> None:
     bench.disk.free = 0
     await bench.deliver(bench.reading("ds18b20", 400, seq=1))
@@ -274,7 +283,8 @@ async def test_a_saved_library_serves_the_next_readings_of_a_known_series(tmp_pa
     own.mkdir()
     library = """
 from sensor_libs import Converted, FloatArray, Library, Output, Params
-LIBRARY = Library(name="tricorder", version="%s", outputs=(Output("tricorder", unit="tri", quantity="mood", low=-1e6, high=1e6),))
+OUTPUT = Output("tricorder", unit="tri", quantity="mood", low=-1e6, high=1e6)
+LIBRARY = Library(name="tricorder", version="%s", outputs=(OUTPUT,))
 def convert(raw: FloatArray, params: Params) -> Converted:
     return Converted(raw * %d)
 """

@@ -45,7 +45,7 @@ class Bench:
     acknowledged: list[tuple[int, int]] = attrs.Factory(list)
     """(epoch, packet id) in the order of acknowledgement."""
     live: list[Columns] = attrs.Factory(list)
-    events: list[tuple[Topic, Message]] = attrs.Factory(list)
+    events: list[tuple[Topic, Message | None]] = attrs.Factory(list)
     requests: list[Topic] = attrs.Factory(list)
     seen: list[str] = attrs.Factory(list)
     takes_requests: bool = True
