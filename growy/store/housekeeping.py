@@ -19,12 +19,13 @@ from growy.store.faults import typed
 from growy.store.grid import PERIODS_MS, cell_id, slot
 from growy.store.opening import Opened
 from growy.store.readers import Readers
-from growy.store.schema import SERIES_FILE, file_size
+from growy.store.schema import SERIES_FILE
 from growy.store.writer import Writer, transaction
 
-CHECKPOINT_BYTES = 16 * 1_048_576
-"""The WAL is copied into the database when it has grown to this. A journal slot that was written thirty times
-since is copied once, so a larger WAL saves the card; this one holds about an hour of 500 readings a second."""
+CHECKPOINT_PAGES = 16_384
+"""The WAL is copied into the database when it holds this many pages, 17 MB. A journal slot that was written several
+times since is copied once, so a larger WAL saves the card; this one holds about an hour of 500 readings a second. Its
+file keeps its size and is written again from the start: what counts is what is in it, not how long it is."""
 _ROUNDS = 3
 _SEAL_GRACE_S = 2.0
 """Sealing waits this long after the cell of the clock has ended, so that nearly all of its readings are in."""
@@ -56,6 +57,8 @@ class Housekeeping:
         self._vfs = vfs
         self._turn = trio.Lock()
         self._due = trio.Event()
+        self._wal_pages = 0
+        opened.series.set_wal_hook(self._wal_has)
         self.sealed_readings = 0
         self.seal_longest_s = 0.0
         self.failures = 0
@@ -63,14 +66,14 @@ class Housekeeping:
         self.checkpoints = 0
 
     def committed(self) -> None:
-        """A commit is done: begin early when the journal has grown large."""
+        """A commit is done: begin early when the journal or the WAL has grown large."""
         unsealed = self._opened.unsealed
-        if unsealed.readings >= _SEAL_READINGS or len(unsealed) >= _SEAL_COMMITS:
+        long_journal = unsealed.readings >= _SEAL_READINGS or len(unsealed) >= _SEAL_COMMITS
+        if long_journal or self._wal_pages >= 2 * CHECKPOINT_PAGES:
             self._due.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Seal at every multiple of `store.seal_interval` of the clock; then checkpoint and retire what is
-        due."""
+        """At every multiple of `store.seal_interval` of the clock: seal, then checkpoint and retire what is due."""
         task_status.started()
         while True:
             with trio.move_on_after(self._pause_s()):
@@ -78,9 +81,8 @@ class Housekeeping:
             self._due = trio.Event()
             try:
                 await self.tend(int(time.time() * 1000))
-            except (
-                StoreError
-            ) as error:  # counted and shown; a full disk or a damaged chunk must not end the daemon
+            except StoreError as error:
+                # Counted and shown: a full disk must not end the daemon.
                 self.failures += 1
                 self.last_error = str(error)
                 await trio.sleep(_RETRY_S)
@@ -88,7 +90,7 @@ class Housekeeping:
     async def tend(self, now_ms: int) -> None:
         """One turn: seal everything, checkpoint if the WAL has grown large, delete what is too old."""
         await self.seal()
-        if file_size(self._directory / f"{SERIES_FILE}-wal") >= CHECKPOINT_BYTES:
+        if self._wal_pages >= CHECKPOINT_PAGES:
             await self.checkpoint()
         await self.retire(now_ms)
 
@@ -100,8 +102,8 @@ class Housekeeping:
     async def seal(self) -> int:
         """Move everything committed so far from the journal into chunks. Returns how many readings moved.
 
-        Raises: StoreUnavailable, StoreError: part may be sealed, the rest stays in the journal; nothing is lost
-            or doubled.
+        Raises:
+            StoreUnavailable, StoreError: part may be sealed, the rest stays in the journal; nothing is lost or doubled.
         """
         async with self._turn:
             unsealed = self._opened.unsealed
@@ -124,6 +126,7 @@ class Housekeeping:
             sealing.apply(opened.series, sealed)
         opened.unsealed.advance(sealed.mark)
         opened.journal.release(sealed.mark.sealed)
+        opened.damaged += len(sealed.damaged)
         opened.chunks += len(sealed.rows) - len(sealed.replaced)
         self.seal_longest_s = max(self.seal_longest_s, time.perf_counter() - began)
         released -= len(opened.journal)
@@ -149,10 +152,15 @@ class Housekeeping:
         """
         async with self._turn:
             done = await trio.to_thread.run_sync(self._copy_wal)
-            if not done and file_size(self._directory / f"{SERIES_FILE}-wal") >= 2 * CHECKPOINT_BYTES:
+            if not done and self._wal_pages >= 2 * CHECKPOINT_PAGES:
                 # Commits came too fast for three rounds: hold them for one.
                 await self._writer.run(lambda: _passive(self._opened.series), self._opened.series)
             self.checkpoints += 1
+
+    def _wal_has(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        """After each commit, in the writer's thread."""
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
 
     def _copy_wal(self) -> bool:
         try:

@@ -50,6 +50,8 @@ class Opened:
     conversions: Conversions
     tail: Tail
     chunks: int
+    damaged: int
+    """Blocks of readings that could not be read at open; the daemon goes on without them."""
 
     def close(self) -> None:
         """Close both; the last connection copies the WAL into the database and removes it."""
@@ -94,9 +96,9 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
             directory / REGISTRY_FILE, synchronous="full", migrations=REGISTRY_MIGRATIONS, vfs=vfs
         )
         opened.append(registry)
-        unsealed = load_unsealed(series)
+        unsealed, damaged = load_unsealed(series)
         tail = Tail(config.tail_readings)
-        _restore_tail(series, tail, unsealed, config.tail_readings)
+        damaged += _restore_tail(series, tail, unsealed, config.tail_readings)
         return Opened(
             lock=lock,
             series=series,
@@ -106,6 +108,7 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
             catalog=load_catalog(series),
             conversions=load_conversions(series),
             tail=tail,
+            damaged=damaged,
             chunks=series.execute("SELECT count(*) FROM chunk").get,
         )
     except BaseException as error:
@@ -118,22 +121,32 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
         raise
 
 
-def load_unsealed(db: apsw.Connection) -> UnsealedCommits:
-    """The commits of the journal that are not in chunks."""
+def load_unsealed(db: apsw.Connection) -> tuple[UnsealedCommits, int]:
+    """The commits of the journal that are not in chunks, and how many of them are damaged."""
     mark = SealMark(*db.execute("SELECT sealed, sealing, sealing_series FROM seal").get)
     unsealed = UnsealedCommits(mark)
+    damaged = 0
     rows = (unpack_row(data) for (data,) in db.execute("SELECT data FROM journal"))
     for commit_id, blob in sorted(row for row in rows if row[0] > mark.sealed):
-        unsealed.add(commit_id, decode(blob))
-    return unsealed
+        try:
+            unsealed.add(commit_id, decode(blob))
+        except StoreError:  # a card that loses bits must not keep the daemon from starting; counted
+            damaged += 1
+    return unsealed, damaged
 
 
-def _restore_tail(db: apsw.Connection, tail: Tail, unsealed: UnsealedCommits, readings: int) -> None:
-    """Fill the rings from the newest chunks and the journal, in order of receipt."""
+def _restore_tail(db: apsw.Connection, tail: Tail, unsealed: UnsealedCommits, readings: int) -> int:
+    """Fill the rings from the newest chunks and the journal, in order of receipt; how many chunks are damaged."""
     look = unsealed.look()
     parts = [look.everything()]
+    damaged = 0
     names: list[int] = [series_id for (series_id,) in db.execute("SELECT DISTINCT series FROM extent")]
     for series_id in names:
-        parts.extend(decode(blob, series_id) for blob in newest_blobs(db, series_id, readings))
+        for blob in newest_blobs(db, series_id, readings):
+            try:
+                parts.append(decode(blob, series_id))
+            except StoreError:  # as above; a query of its range says so
+                damaged += 1
     rows = Columns.concat(parts)
     tail.append(rows.take(np.argsort(rows.rx_ms, kind="stable")))
+    return damaged

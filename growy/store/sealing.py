@@ -17,6 +17,7 @@ import apsw
 import attrs
 import numpy as np
 
+from growy.model.errors import StoreError
 from growy.model.reading import Columns
 from growy.store.blob import decode
 from growy.store.chunks import blob_of, chunk_row, extents
@@ -45,6 +46,8 @@ class Sealed:
     rows: list[tuple[object, ...]]
     replaced: list[tuple[int]]
     extents: list[tuple[int, int, int, int]]
+    damaged: list[int]
+    """Chunks that could not be read and were left as they are."""
     readings: int
     mark: SealMark
 
@@ -75,7 +78,7 @@ def slices(look: Unsealed, up_to: int) -> Iterator[Slice]:
 
 def prepare(db: apsw.Connection, part: Slice, chunk_readings: int) -> Sealed:
     """Encode a slice; reads the chunks it adds to. In a worker thread."""
-    sealed = Sealed([], [], [], len(part.columns), part.mark)
+    sealed = Sealed([], [], [], [], len(part.columns), part.mark)
     names, starts = np.unique(part.columns.series, return_index=True)
     ends = [*starts[1:].tolist(), len(part.columns)]
     for series_id, start, end in zip(names.tolist(), starts.tolist(), ends, strict=True):
@@ -167,11 +170,17 @@ def _rewrite(
     """Chunks `taken` and new `columns` become `pieces` chunks under free ids of the cell."""
     if taken:
         series_id = (first >> 8) % SERIES_LIMIT
-        parts = [decode(blob_of(db, chunk_id), series_id) for chunk_id in taken]
-        columns = Columns.concat(parts if columns is None else [*parts, columns])
+        parts = [] if columns is None else [columns]
+        for chunk_id in taken:
+            try:
+                parts.append(decode(blob_of(db, chunk_id), series_id))
+                sealed.replaced.append((chunk_id,))
+            except StoreError:  # it stays as it is: one damaged chunk must not stop all sealing
+                sealed.damaged.append(chunk_id)
+                kept.add(chunk_id)
+        columns = Columns.concat(parts)
         columns = columns.take(np.lexsort((columns.rx_ms, columns.ts_ms)))
-        sealed.replaced.extend((chunk_id,) for chunk_id in taken)
-    if columns is None:
+    if columns is None or len(columns) == 0:
         return
     free = (chunk_id for chunk_id in range(first, first + PARTS) if chunk_id not in kept)
     bounds = np.linspace(0, len(columns), pieces + 1).astype(np.int64).tolist()

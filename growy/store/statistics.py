@@ -31,6 +31,8 @@ class StoreStatistics:
     """Committed but not yet sealed into chunks."""
     journal_readings: int
     chunks: int
+    damaged: int
+    """Blocks of readings found damaged at open or while sealing. Queries of their range say so."""
     sealed_readings: int
     """Moved from the journal into chunks since open."""
     seal_longest_ms: float

@@ -70,6 +70,7 @@ class Store:
     async def commit(self, columns: Columns, dead_letters: Sequence[DeadLetter] = ()) -> None:
         """Make readings and dead letters durable in one transaction; returns when it has committed.
 
+        The columns belong to the store from here on: they must not be changed.
         New and changed series and conversions go into the same transaction. Calls commit in the order they were
         made. A call that has begun is finished even when its caller is cancelled.
 
@@ -263,6 +264,7 @@ class Store:
             journal_commits=len(unsealed),
             journal_readings=unsealed.readings,
             chunks=self._opened.chunks,
+            damaged=self._opened.damaged,
             sealed_readings=keeping.sealed_readings,
             seal_longest_ms=keeping.seal_longest_s * 1000.0,
             seal_failures=keeping.failures,

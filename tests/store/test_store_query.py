@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from store_readings import T0, key, readings, same
 
-from growy.model.errors import Invalid, StoreError
+from growy.model.errors import Invalid
 from growy.model.reading import Columns, Quality
 from growy.store import Buckets, Store
 from growy.store.buckets import WIDTHS_MS, width_for
@@ -203,17 +202,3 @@ async def test_a_year_at_30_s_is_drawn_from_summaries(opener) -> None:
         np.testing.assert_array_equal(result.buckets.low, table.min(axis=1))
         np.testing.assert_array_equal(result.buckets.high, table.max(axis=1))
         assert min(took) < 0.25  # bench.store measures; this only catches unpacking a million readings
-
-
-async def test_a_damaged_chunk_is_an_error_not_an_answer(opener, folder: Path) -> None:
-    async with opener() as store:
-        one = store.catalog.intern(key(1), 4, "", T0)
-        await store.commit(readings(one, T0 + np.arange(500), np.arange(500.0)))
-        await store.seal()
-        import apsw
-
-        db = apsw.Connection(str(folder / "series.db"))
-        db.execute("UPDATE chunk SET data = CAST(substr(data, 1, 30) || x'ff' || substr(data, 32) AS BLOB)")
-        db.close()
-        with pytest.raises(StoreError, match="damaged"):
-            await store.query(one, *EVER)
