@@ -29,6 +29,7 @@ from growy.fleet.processed import ProcessedPublisher
 from growy.fleet.registry import Fleet, describe
 from growy.fleet.server_status import ServerStatus
 from growy.intake import Intake
+from growy.intake.replay import DEFAULT_MEMORY
 from growy.model.errors import BrokerError
 from growy.model.reading import Columns
 from growy.ops.log import get_log
@@ -170,6 +171,7 @@ async def open_daemon(
             on_seen=fleet.seen,
             on_readings=listeners,
             on_committed=on_committed,
+            committed=await store.newest_commits(DEFAULT_MEMORY),
         )
         parts: dict[str, Callable[[], object]] = {
             "intake": intake.statistics,

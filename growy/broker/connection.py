@@ -210,11 +210,14 @@ class Connection:
                 self._engine.keep_alive()
                 self._flush()
 
-    async def close(self, farewell: tuple[str, bytes] | None) -> None:
-        """Writes what is left, `farewell` (retained) and DISCONNECT: the will stays unsaid. Bounded in time."""
+    async def close(self, farewell: tuple[str, bytes] | None, *, orderly: bool = True) -> None:
+        """Writes what is left, `farewell` (retained) and DISCONNECT: the will stays unsaid. Bounded in time.
+
+        Not orderly: only closes, so that the broker says the will.
+        """
         with trio.move_on_after(GOODBYE_S, shield=True), contextlib.suppress(*LOST):
             # After a write that was cut short the stream stands in the middle of a frame: nothing can follow.
-            if not self._writing and self._engine.connack is not None:
+            if orderly and not self._writing and self._engine.connack is not None:
                 if farewell is not None:
                     self.publish(farewell[0], farewell[1], qos=1, retain=True)
                 self._engine.disconnect()

@@ -203,36 +203,43 @@ class Link:
         self._epoch += 1
         connection = Connection(stream, self._endpoint, self._will, self._epoch, self._on_published)
         self._connection = connection
+        orderly = True
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(connection.write_loop, self._pump)
-                early: list[Inbound] = []
-                hello = self._hello() if self._hello is not None else None
-                await connection.handshake(self._subscriptions, hello, early.extend)
-                self._session_present = connection.session_present
-                self._backoff = self._backoff.connected()
-                self._connects += 1
-                self._last_error = None
-                self._become(LinkState.CONNECTED)
-                log.info(
-                    "broker connected", broker=str(self._endpoint), session_present=connection.session_present
-                )
-                self._pump()
-                nursery.start_soon(connection.keep_alive_loop)
-                self._reading = trio.CancelScope()
-                if self._draining:
-                    self._reading.cancel()
-                with self._reading:
-                    await self._receive(connection, early)
-                    while True:
-                        await self._receive(connection, await connection.read())
-                        self._pump()
-                await trio.sleep_forever()  # draining: cancelled when all is said
+                await self._converse(connection, nursery)
+        except* LOST:
+            orderly = False  # the will is the truth: we are not there, or not as we should be
+            raise
         finally:
             self._received_bytes += connection.bytes_received
             self._connection = None
             self._outbox.disconnected()
-            await connection.close(self._farewell() if self._farewell is not None else None)
+            farewell = self._farewell() if self._farewell is not None else None
+            await connection.close(farewell, orderly=orderly)
+
+    async def _converse(self, connection: Connection, nursery: trio.Nursery) -> None:
+        """Handshake, then delivers what comes, until drained; then waits for the end."""
+        early: list[Inbound] = []
+        hello = self._hello() if self._hello is not None else None
+        await connection.handshake(self._subscriptions, hello, early.extend)
+        self._session_present = connection.session_present
+        self._backoff = self._backoff.connected()
+        self._connects += 1
+        self._last_error = None
+        self._become(LinkState.CONNECTED)
+        log.info("broker connected", broker=str(self._endpoint), session_present=connection.session_present)
+        self._pump()
+        nursery.start_soon(connection.keep_alive_loop)
+        self._reading = trio.CancelScope()
+        if self._draining:
+            self._reading.cancel()
+        with self._reading:
+            await self._receive(connection, early)
+            while True:
+                await self._receive(connection, await connection.read())
+                self._pump()
+        await trio.sleep_forever()
 
     async def _receive(self, connection: Connection, messages: list[Inbound]) -> None:
         if messages:

@@ -16,6 +16,7 @@ from growy.broker.engine import Endpoint
 from growy.broker.frames import Inbound, pubacks
 from growy.model.errors import BrokerError
 
+PROBE_TOPIC = "growyd/probe"
 BURST = 1200
 """Messages published at once: more than Mosquitto's default queue (1,000) holds beside its default window (20)."""
 QUIET_S = 0.3
@@ -72,7 +73,7 @@ async def probe_broker(endpoint: Endpoint) -> BrokerFindings:
         BrokerError: the broker could not be asked.
     """
     name = f"growyd-probe-{secrets.token_hex(4)}"
-    topic = f"growyd/probe/{name}"
+    topic = f"{PROBE_TOPIC}/{name}"
     asked = attrs.evolve(endpoint, client_id=name)
     with trio.move_on_after(LIMIT_S):
         try:
@@ -104,6 +105,11 @@ async def _probe(endpoint: Endpoint, topic: str) -> BrokerFindings:
             nursery.cancel_scope.cancel()
     finally:
         await connection.close(None)
+    if window == 0:
+        raise BrokerError(
+            "The broker passed on nothing of what it was sent",
+            cure=f"Allow growyd to read and write {PROBE_TOPIC}/# in the broker's access list",
+        )
     return judge(window, arrived, BURST, any(len(message.payload) == LARGE for message in large))
 
 

@@ -115,7 +115,7 @@ def everything(
         yield from answer["readings"]
         start_ms = until_ms
         # A quiet time is crossed in ever larger steps, a busy one in steps that just fit.
-        width_ms *= 4 if answer["count"] < MOST // 8 else 1
+        width_ms *= 4 if answer["count"] <= MOST // 8 else 1
 
 
 def _print(answer: Mapping[str, Any]) -> None:

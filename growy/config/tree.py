@@ -113,7 +113,7 @@ class StoreConfig:
         600.0, "How often the journal is sealed into chunks, seconds.", above=0, at_most=86_400
     )
     tail_readings: int = setting(
-        600, "Newest readings per series kept in memory.", at_least=10, at_most=100_000
+        240, "Newest readings per series kept in memory.", at_least=10, at_most=100_000
     )
     retention_days: int = setting(
         0, "Delete readings older than this many days; 0 keeps everything.", at_least=0, at_most=36_500

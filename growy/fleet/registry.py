@@ -155,6 +155,9 @@ class Fleet:
             log.info("device discovered", esp_id=topic.esp_id, approved=device.approved)
             self._on_change("device_discovered", device)
         device.last_seen_ms = max(device.last_seen_ms, now_ms)
+        if self._auto_approve and not device.approved:
+            device.approved = True
+            self._dirty.add(device.esp_id)
         if not device.online:
             device.online = True
             self._dirty.add(device.esp_id)

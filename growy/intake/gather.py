@@ -10,10 +10,10 @@ import attrs
 
 from growy.broker.link import Delivery
 from growy.intake.outcomes import MessageOutcome, Outcomes
-from growy.intake.replay import ReplayFilter
+from growy.intake.replay import Boots, ReplayFilter
 from growy.intake.slots import Slots
 from growy.model.errors import WireError
-from growy.model.messages import PiEnhancedRequest, SensorBatch, SensorData
+from growy.model.messages import Heartbeat, PiEnhancedRequest, SensorBatch, SensorData
 from growy.model.reading import NO_SEQ, TimeSource
 from growy.model.time import measured_at
 from growy.ops.log import get_log
@@ -85,6 +85,7 @@ class Gatherer:
         self._on_request = on_request
         self._on_seen = on_seen
         self._routes: dict[bytes, Topic] = {}
+        self._boots = Boots()
 
     def gather(self, delivery: Delivery, into: Gathered, now: float) -> None:
         """Every message of the delivery ends in exactly one outcome; none raises."""
@@ -144,7 +145,11 @@ class Gatherer:
         ts_ms, source = measured_at(m.ts, m.time_valid, rx_ms)
         seq = NO_SEQ if m.seq is None else m.seq
         raw = m.raw
-        if self._replay.seen(slot.series, seq, ts_ms if source is TimeSource.DEVICE else 0, raw, dup=dup):
+        if source is TimeSource.DEVICE:
+            replayed = self._replay.seen(slot.series, seq, ts_ms, raw, dup=dup)
+        else:
+            replayed = self._replay.seen(slot.series, seq, 0, raw, dup=dup, boot=self._boots.of(topic.esp_id))
+        if replayed:
             self._outcomes.readings_duplicate += 1
             return False
         self._outcomes.readings_received += 1
@@ -182,6 +187,8 @@ class Gatherer:
             if not self._on_request(topic, message):
                 raise WireError("busy", "too many conversion requests wait already")
             return MessageOutcome.REQUEST
+        if isinstance(message, Heartbeat):
+            self._boots.heard(topic.esp_id, message.uptime)
         self._tell(topic, message, rx_ms)
         return MessageOutcome.EVENT
 

@@ -70,6 +70,7 @@ class Intake:
         on_readings: each takes every converted batch, before the commit.
         on_committed: takes every committed batch.
         setup_of: parameters and calibration of a series.
+        committed: what the store committed last (`Store.newest_commits`), to recognise replays by.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Intake:
         on_readings: Iterable[Callable[[Columns], None]] = (),
         on_committed: Callable[[Columns], None] | None = None,
         setup_of: SetupOf = no_setup,
+        committed: Columns | None = None,
     ) -> None:
         self._store = store
         self._pool = pool
@@ -97,7 +99,8 @@ class Intake:
         self._outcomes = Outcomes()
         self.slots = Slots(store.catalog, store.conversions, pool.registry, setup_of)
         replay = ReplayFilter()
-        replay.remember(store.tail.recent(limit=50_000))
+        if committed is not None:
+            replay.remember(committed)
         self._gatherer = Gatherer(self.slots, replay, self._outcomes, on_event, on_request, on_seen)
         self._deriver = Deriver(self.slots, pool)
         self._fresh = Gathered()

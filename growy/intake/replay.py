@@ -9,15 +9,19 @@ from __future__ import annotations
 from growy.model.reading import NO_SEQ, Columns, TimeSource
 
 DEFAULT_MEMORY = 24_576
-"""Readings remembered, at least: more than the intake holds unacknowledged (`broker.intake_limit`)."""
+"""Fingerprints remembered, at least: more than messages that the intake holds unacknowledged."""
+
+MAX_DEVICES = 2000
+"""Devices whose boots are counted. Who invents devices must not fill the memory."""
 
 
 class ReplayFilter:
-    """Remembers the last `memory` readings, at least, by a 64-bit fingerprint.
+    """Remembers the last `memory` readings, at least, by 64-bit fingerprints.
 
     A reading is the same reading when series, `seq`, the device's own time and raw value are all the same. `seq` starts
-    again at 1 with each boot, which is why it is not enough; without `seq` (firmware before 2026-02) time and value
-    decide. A reading with neither `seq` nor time has no identity: it counts as a duplicate only if the broker says so.
+    again at 1 with each boot, so where the device does not know the time the boot must be the same too, as far as it
+    was noticed. Without `seq` (firmware before 2026-02) time and value decide. A reading with neither `seq` nor time
+    has no identity: it counts as a duplicate only if the broker says that it may be one.
 
     Two generations of sets: forgetting is dropping the older one, so that no reading pays for it.
     """
@@ -27,7 +31,7 @@ class ReplayFilter:
         self._young: set[int] = set()
         self._old: set[int] = set()
 
-    def seen(self, series: int, seq: int, device_ts: int, raw: float, *, dup: bool) -> bool:
+    def seen(self, series: int, seq: int, device_ts: int, raw: float, *, dup: bool, boot: int = 0) -> bool:
         """Whether this reading was here before; remembers it if not.
 
         Args:
@@ -36,18 +40,25 @@ class ReplayFilter:
             device_ts: Unix ms by the device's clock, 0 where the server's time stands in.
             raw: as received.
             dup: the DUP flag of the message.
+            boot: counts the device's boots that this daemon noticed.
         """
         fingerprint = hash((series, seq, device_ts, raw))
-        young = self._young
-        if fingerprint in young or fingerprint in self._old:
-            if seq != NO_SEQ or device_ts or dup:
+        if device_ts:
+            if self._holds(fingerprint):
                 return True
-        elif dup and device_ts and self._holds(hash((series, seq, 0, raw))):
             # A clock that ran ahead at the first delivery (our time stood in) may look right at the second.
-            return True
-        young.add(fingerprint)
-        if len(young) >= self._limit:
-            self._old = young
+            if dup and self._holds(hash((series, seq, 0, raw))):
+                return True
+        else:
+            if dup and self._holds(fingerprint):
+                return True  # the broker repeats itself, perhaps from before a boot or a restart of ours
+            this_boot = hash((series, seq, 0, raw, boot))
+            if seq != NO_SEQ and self._holds(this_boot):
+                return True  # the device repeats itself: it did not get the broker's acknowledgement
+            self._young.add(this_boot)
+        self._young.add(fingerprint)
+        if len(self._young) >= self._limit:
+            self._old = self._young
             self._young = set()
         return False
 
@@ -68,3 +79,23 @@ class ReplayFilter:
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
+
+
+class Boots:
+    """Counts boots of devices by their uptime. A device heartbeats before it publishes a reading, so in time."""
+
+    def __init__(self) -> None:
+        self._uptime: dict[str, int] = {}
+        self._count: dict[str, int] = {}
+
+    def heard(self, esp_id: str, uptime_s: int | None) -> None:
+        """Takes the uptime of a heartbeat, seconds."""
+        if uptime_s is None:
+            return
+        if uptime_s < self._uptime.get(esp_id, 0):
+            self._count[esp_id] = self._count.get(esp_id, 0) + 1
+        if esp_id in self._uptime or len(self._uptime) < MAX_DEVICES:
+            self._uptime[esp_id] = uptime_s
+
+    def of(self, esp_id: str) -> int:
+        return self._count.get(esp_id, 0)

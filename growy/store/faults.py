@@ -38,7 +38,7 @@ def free_bytes(directory: Path) -> int:
 def full(directory: Path, free: int) -> StoreUnavailable:
     return StoreUnavailable(
         f"the disk that holds {directory} is full ({free // 1_048_576} MB free)",
-        cure="Free some space, or lower store.min_free_mb or store.retention_days; growyd goes on by itself",
+        cure="Free some space, or lower store.min_free_mb; growyd goes on by itself",
         details={"state": DiskState.FULL.value, "free_bytes": free},
     )
 

@@ -31,7 +31,7 @@ _SEAL_GRACE_S = 2.0
 """Sealing waits this long after the cell of the clock has ended, so that nearly all of its readings are in."""
 _SEAL_READINGS = 500_000
 _SEAL_COMMITS = 5_000
-"""Sealing begins early at this much journal: it stands in memory too, 58 bytes a reading."""
+"""Sealing begins early at this much journal: it stands in memory too, some 20 bytes a reading."""
 _RETIRE_CHUNKS = 500
 _RETRY_S = 60.0
 

@@ -11,6 +11,7 @@ overwrite a commit that is not sealed.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 import apsw
 
@@ -41,6 +42,19 @@ def unpack_row(data: bytes) -> tuple[int, bytes]:
     """(commit id, blob) of a journal row."""
     length = int.from_bytes(data[8:12], "little")
     return int.from_bytes(data[:8], "little"), data[_HEADER : _HEADER + length]
+
+
+KEPT_COMMITS = 32
+"""Newest commits whose rows stay readable when they are sealed. What a crash leaves committed and not acknowledged is
+the last commit or two: the acknowledgement follows within milliseconds."""
+
+
+def newest_blobs_of_journal(db: apsw.Connection) -> Iterator[bytes]:
+    """Blobs of all commits whose rows are still there, sealed or not, newest first."""
+    heads = db.execute("SELECT substr(data, 1, 8), slot FROM journal")
+    slots = sorted((int.from_bytes(head, "little"), slot) for head, slot in heads)
+    for _, slot in reversed(slots):
+        yield unpack_row(db.execute("SELECT data FROM journal WHERE slot = ?", (slot,)).get)[1]
 
 
 class Journal:
@@ -96,7 +110,8 @@ class Journal:
 
     def release(self, sealed: int) -> None:
         """Commits up to `sealed` stand in chunks, durably decided by the caller's transaction: their slots are
-        free."""
+        free, but for the newest commits, which are kept to recognise replays by."""
+        sealed = min(sealed, self.last_commit - KEPT_COMMITS)
         while self._used and self._used[0][0] <= sealed:
             _, slot, size = self._used.popleft()
             self._free.setdefault(size, []).append(slot)

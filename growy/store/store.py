@@ -6,6 +6,7 @@ writer thread's, reading is done by worker threads on read-only connections."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -21,12 +22,13 @@ from growy.model.errors import Invalid, StoreError, StoreUnavailable
 from growy.model.reading import Columns, Quality, Series
 from growy.store import faults, query
 from growy.store.backup import copy_database
-from growy.store.blob import encode
+from growy.store.blob import decode, encode
 from growy.store.catalog import Catalog, Conversion, Conversions, write_names
 from growy.store.deadletters import DeadLetter, DeadLetterRow, read_dead_letters, write_dead_letters
 from growy.store.devices import DeviceRow, read_devices, write_devices
 from growy.store.faults import DiskState, free_bytes
 from growy.store.housekeeping import Housekeeping
+from growy.store.journal import newest_blobs_of_journal
 from growy.store.opening import Opened, open_files
 from growy.store.query import RangeResult, SeriesStatistics
 from growy.store.readers import Readers
@@ -138,6 +140,23 @@ class Store:
     async def device_rows(self) -> list[DeviceRow]:
         """All devices ever written, by id."""
         return await self._readers.registry(read_devices)
+
+    async def newest_commits(self, readings: int) -> Columns:
+        """The commits that hold the newest `readings` readings, at least the last 32, in order of receipt.
+
+        For recognising replays: what a crash leaves committed and not acknowledged is in the last commits.
+        """
+
+        def read(db: apsw.Connection) -> Columns:
+            parts: list[Columns] = []
+            for blob in newest_blobs_of_journal(db):
+                if readings <= sum(len(part) for part in parts):
+                    break
+                with contextlib.suppress(StoreError):  # damaged, and counted when the store was opened
+                    parts.append(decode(blob))
+            return Columns.concat(parts[::-1])
+
+        return await self._readers.series(read)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetterRow]:
         """The newest dead letters, newest first."""

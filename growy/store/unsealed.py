@@ -10,9 +10,9 @@ from __future__ import annotations
 import threading
 
 import attrs
-import numpy as np
 
 from growy.model.reading import Columns
+from growy.store.narrow import NarrowColumns, narrow
 
 
 @attrs.frozen(slots=True)
@@ -32,29 +32,30 @@ class Unsealed:
     """One consistent look: a mark and the commits after `mark.sealed`, in order."""
 
     mark: SealMark
-    commits: tuple[tuple[int, Columns], ...]
+    commits: tuple[tuple[int, NarrowColumns], ...]
 
     def of(self, series_id: int) -> Columns:
         """Readings of one series, in order of receipt."""
         parts = []
         for commit_id, columns in self.commits:
             if not self.mark.hides(commit_id, series_id):
-                rows = np.flatnonzero(columns.series == series_id)
+                rows = columns.rows_of(series_id)
                 if len(rows):
-                    parts.append(columns.take(rows))
+                    parts.append(columns.widen(rows))
         return Columns.concat(parts)
 
     def everything(self) -> Columns:
         """Readings of all series that are not in chunks, in order of receipt."""
         parts = []
-        for commit_id, columns in self.commits:
+        for commit_id, narrow_columns in self.commits:
+            columns = narrow_columns.widen()
             partly = commit_id <= self.mark.sealing
             parts.append(columns.take(columns.series >= self.mark.series) if partly else columns)
         return Columns.concat(parts)
 
     def range(self, up_to: int) -> Columns:
         """Readings of all commits up to `up_to`, sealed in part or not: what sealing works on."""
-        return Columns.concat([columns for commit_id, columns in self.commits if commit_id <= up_to])
+        return Columns.concat([columns.widen() for commit_id, columns in self.commits if commit_id <= up_to])
 
 
 class UnsealedCommits:
@@ -63,7 +64,7 @@ class UnsealedCommits:
     def __init__(self, mark: SealMark) -> None:
         self._lock = threading.Lock()
         self._mark = mark
-        self._commits: dict[int, Columns] = {}
+        self._commits: dict[int, NarrowColumns] = {}
         self._rows = 0
 
     @property
@@ -83,9 +84,16 @@ class UnsealedCommits:
     def __len__(self) -> int:
         return len(self._commits)
 
-    def add(self, commit_id: int, columns: Columns) -> None:
+    @property
+    def nbytes(self) -> int:
+        """Memory of the columns."""
         with self._lock:
-            self._commits[commit_id] = columns
+            return sum(columns.nbytes for columns in self._commits.values())
+
+    def add(self, commit_id: int, columns: Columns) -> None:
+        kept = narrow(columns)
+        with self._lock:
+            self._commits[commit_id] = kept
             self._rows += len(columns)
 
     def advance(self, mark: SealMark) -> None:

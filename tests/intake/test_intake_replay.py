@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rig.intake import START_MS, Bench, open_bench
 
+from growy.broker.frames import Inbound
 from growy.intake.replay import ReplayFilter
 from growy.model.reading import NO_SEQ
 
@@ -17,7 +18,7 @@ readings = st.tuples(st.integers(1, 3), st.integers(0, 5), st.sampled_from([0, S
 @given(st.lists(readings, max_size=60))
 def test_each_distinct_reading_passes_once(sequence: list[tuple[int, int, int, int]]) -> None:
     replay = ReplayFilter()
-    passed = [reading for reading in sequence if not replay.seen(*reading, dup=False)]
+    passed = [reading for reading in sequence if not replay.seen(*reading, dup=False, boot=1)]
 
     assert len(passed) == len(set(passed))
     assert set(passed) == set(sequence)
@@ -37,6 +38,40 @@ def test_without_counter_and_clock_only_the_broker_can_tell() -> None:
     assert not replay.seen(1, NO_SEQ, 0, 4095.0, dup=False)
     assert not replay.seen(1, NO_SEQ, 0, 4095.0, dup=False), "a sensor at its rail says the same for hours"
     assert replay.seen(1, NO_SEQ, 0, 4095.0, dup=True)
+
+
+def test_without_a_clock_a_new_boot_is_not_a_replay_of_the_last() -> None:
+    replay = ReplayFilter()
+    assert not replay.seen(1, 5, 0, 4095.0, dup=False, boot=0)
+    assert replay.seen(1, 5, 0, 4095.0, dup=False, boot=0), (
+        "the device says it again: its acknowledgement was lost"
+    )
+    assert not replay.seen(1, 5, 0, 4095.0, dup=False, boot=1)
+    assert replay.seen(1, 5, 0, 4095.0, dup=True, boot=2), "the broker says that it may be a repetition"
+
+
+async def test_a_device_without_a_clock_that_reboots_loses_nothing(bench: Bench) -> None:
+    def heartbeat(uptime: int) -> Inbound:
+        payload = {"ts": 0, "uptime": uptime, "heap_free": 1, "wifi_rssi": -50}
+        return bench.message("kaiser/god/esp/ESP_00AA01/system/heartbeat", payload, qos=0)
+
+    for _ in range(3):
+        readings = [bench.reading("moisture", 2000, seq=seq, ts=0) for seq in (1, 2)]
+        await bench.deliver_all(heartbeat(5), *readings, heartbeat(65))
+
+    assert len(await bench.stored("moisture")) == 6
+
+
+async def test_a_large_batch_redelivered_after_a_restart_is_recognised_whole(tmp_path: Path) -> None:
+    readings = [{"gpio": 32, "sensor_type": "moisture", "raw": n % 7, "seq": n} for n in range(1000)]
+    payload = {"readings": readings, "ts": START_MS // 1000}
+    async with open_bench(tmp_path) as before:
+        batch = before.message("kaiser/god/esp/ESP_00AA01/sensor/batch", payload)
+        await before.deliver_all(batch)
+
+    async with open_bench(tmp_path) as after:
+        statistics = await after.deliver_all(batch._replace(dup=True))
+        assert statistics.readings_duplicate == 1000
 
 
 async def test_a_replay_is_dropped_and_acknowledged(bench: Bench) -> None:

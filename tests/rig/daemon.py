@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,11 +120,11 @@ class Publisher:
         self._rate = rate
         self._sent: dict[int, int] = {}
         self._stop = threading.Event()
-        self._lock = threading.Lock()
+        self._came: deque[int] = deque()
         client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="ESP_C0FFEE", clean_session=False)
         client.max_inflight_messages_set(100)
         client.reconnect_delay_set(1, 1)
-        client.on_publish = lambda _c, _u, mid, _r, _p: self._acknowledge(mid)
+        client.on_publish = lambda _c, _u, mid, _r, _p: self._came.append(mid)
         client.connect("127.0.0.1", port)
         client.loop_start()
         self._client = client
@@ -138,6 +139,7 @@ class Publisher:
             due = int((time.monotonic() - begin) * self._rate)
             while self.published < due and len(self._sent) < 500:
                 self._one(self.published + 1)
+            self._settle()
             time.sleep(0.005)
 
     def _one(self, seq: int) -> None:
@@ -147,14 +149,19 @@ class Publisher:
             "value": 0.0, "unit": "raw", "quality": "good", "ts": int(time.time()),
             "time_valid": True, "raw_mode": True,
         }  # fmt: skip
-        with self._lock:  # paho's thread may have the acknowledgement before we have the packet id
-            info = self._client.publish(TOPIC.format(gpio=gpio), json.dumps(payload), qos=1)
-            self._sent[info.mid] = seq
+        info = self._client.publish(TOPIC.format(gpio=gpio), json.dumps(payload), qos=1)
+        self._sent[info.mid] = seq
         self.published = seq
 
-    def _acknowledge(self, mid: int) -> None:
-        with self._lock:
-            self.acknowledged.add(self._sent.pop(mid))
+    def _settle(self) -> None:
+        """Counts the acknowledgements that have come. Not in paho's callback, which runs under paho's locks and may
+        come before `publish` has told us the packet id."""
+        for _ in range(len(self._came)):
+            mid = self._came.popleft()
+            if mid in self._sent:
+                self.acknowledged.add(self._sent.pop(mid))
+            else:
+                self._came.append(mid)
 
     def finish(self, seconds: float = 20.0) -> set[int]:
         """Stops publishing, waits for the last acknowledgements; returns what the broker has promised to deliver."""
@@ -162,6 +169,7 @@ class Publisher:
         self._thread.join()
         deadline = time.monotonic() + seconds
         while self._sent and time.monotonic() < deadline:
+            self._settle()
             time.sleep(0.02)
         self._client.disconnect()
         self._client.loop_stop()

@@ -16,6 +16,7 @@ from growy.broker.link import Delivery
 from growy.config import SensorsConfig, StoreConfig
 from growy.intake import Intake
 from growy.intake.outcomes import IntakeStatistics
+from growy.intake.replay import DEFAULT_MEMORY
 from growy.model.reading import Columns, Reading
 from growy.sensors.pool import open_pool
 from growy.store.store import Store, open_store
@@ -122,6 +123,7 @@ async def open_bench(
             on_request=take_request,
             on_seen=lambda topic, _now: bench.seen.append(topic.esp_id),
             on_readings=[lambda columns: bench.live.append(columns)],
+            committed=await store.newest_commits(DEFAULT_MEMORY),
         )
         bench = Bench(intake, store, disk)
         await nursery.start(pool.run)

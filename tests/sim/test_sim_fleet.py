@@ -33,7 +33,7 @@ def identities(messages: Iterable[Any]) -> set[tuple[str, int, int, str, int]]:
 async def until(fleet: SimFleet, want: Callable[[Any], bool], timeout_s: float = 15.0) -> None:
     """Watch a fleet as its users do: by asking for its statistics."""
     with trio.fail_after(timeout_s):
-        while not want(fleet.statistics()):  # noqa: ASYNC110
+        while not want(fleet.statistics()):
             await trio.sleep(0.02)
 
 

@@ -35,7 +35,7 @@ def fault_of(reply: Any) -> Any:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that the server does on its own time."""
     with trio.fail_after(5):
-        while not condition():  # noqa: ASYNC110 - a counter has no event
+        while not condition():
             await trio.sleep(0.005)
 
 
