@@ -22,7 +22,7 @@ from growy.broker.engine import Endpoint, Will
 from growy.broker.frames import Inbound, pubacks
 from growy.broker.outbox import Lane, Outbox, Outcome, Outgoing
 from growy.broker.reconnect import Backoff
-from growy.model.errors import PublishExpired, PublishFailed
+from growy.model.errors import BrokerError, PublishExpired, PublishFailed
 from growy.ops.log import get_log
 
 log = get_log(__name__)
@@ -333,9 +333,15 @@ class Link:
             if message is None:
                 break
             urgent = message.lane is Lane.EMERGENCY
-            mid = connection.publish(
-                message.topic, message.payload, qos=message.qos, retain=message.retain, overtake=urgent
-            )
+            try:
+                mid = connection.publish(
+                    message.topic, message.payload, qos=message.qos, retain=message.retain, overtake=urgent
+                )
+            except BrokerError:
+                # The connection has just died and its own tasks are about to find out. Whoever publishes has no part
+                # in that: the message waits for the next connection, or for its deadline.
+                self._outbox.put_back(message)
+                break
             self._outbox.sent(message, mid)
             if message.outcome is Outcome.ACKNOWLEDGED:
                 self._wake(message)

@@ -83,6 +83,10 @@ class Outbox:
                     return lane.popleft()
         return None
 
+    def put_back(self, message: Outgoing) -> None:
+        """`message` could not be handed over after all: it is the next of its lane again."""
+        self._lanes[message.lane].appendleft(message)
+
     def sent(self, message: Outgoing, mid: int) -> None:
         """`message` went to the connection under packet id `mid`. QoS 0 has no acknowledgement and ends here."""
         message.tries += 1

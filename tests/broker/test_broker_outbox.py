@@ -75,6 +75,18 @@ def test_a_reconnect_sends_again_in_the_old_order() -> None:
     assert [one.topic for one in order if one] == ["0", "1", "2", "later"]
 
 
+def test_what_could_not_be_handed_over_is_next_again() -> None:
+    outbox = Outbox()
+    first, second = message("1"), message("2")
+    outbox.put(first)
+    outbox.put(second)
+    taken = outbox.next(0.0)
+    assert taken is first
+    outbox.put_back(first)
+
+    assert [outbox.next(0.0), outbox.next(0.0)] == [first, second]
+
+
 class OutboxMachine(RuleBasedStateMachine):
     """Whatever happens, every message ends once, and nothing past its deadline is handed out."""
 
