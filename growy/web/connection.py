@@ -166,7 +166,10 @@ class HttpConnection:
         if target.startswith("/"):
             path, _, query = target.partition("?")
         else:  # the absolute form that proxies send, and nonsense
-            url = urlsplit(target)
+            try:
+                url = urlsplit(target)
+            except ValueError:  # brackets that hold no address
+                url = urlsplit("")
             path, query = url.path or "/", url.query
             if url.scheme not in ("http", "https"):
                 raise BadRequest(400, f"{target[:100]!r} is no path")

@@ -24,7 +24,13 @@ T = TypeVar("T")
 
 Moment = NewType("Moment", int)
 """Unix ms, from ISO-8601 (without an offset: UTC), Unix seconds or Unix milliseconds."""
+EARLIEST_MS = -2_208_988_800_000
+"""1900. Far enough from the year 1, before which no calendar has a name, that a span may begin a day earlier."""
+LATEST_MS = 253_402_300_800_000
+"""The end of the year 9999: beyond, no calendar has a name either."""
 MOST_PARAMETERS = 64
+LONGEST_SHOWN = 64
+"""Characters of what a client sent that an error repeats."""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -35,28 +41,35 @@ def moment(said: object) -> Moment:
         raise TypeError(f"{said} is not a time")
     if _NUMBER.fullmatch(text):
         number = float(text)
-        if (
-            not abs(number) < 253_402_300_800_000
-        ):  # the end of year 9999 in ms: beyond, no calendar has a name for it
-            raise ValueError(f"{text} is beyond the year 9999")
-        return Moment(int(number if abs(number) > MS_ABOVE else number * 1000))
+        return _within(number if abs(number) > MS_ABOVE else number * 1000, text)
     try:
         # A "+" in a query string is a blank unless it was escaped; clients forget that in +01:00.
         parsed = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", text))
     except ValueError:
-        raise ValueError(f"{text!r} is not ISO-8601, Unix seconds or Unix milliseconds") from None
+        raise ValueError(f"{_shown(text)} is not ISO-8601, Unix seconds or Unix milliseconds") from None
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
-    return Moment(round(parsed.timestamp() * 1000))
+    return _within(round(parsed.timestamp() * 1000), text)
+
+
+def _within(ms: float, text: str) -> Moment:
+    if not EARLIEST_MS <= ms < LATEST_MS:
+        raise ValueError(f"{text[:LONGEST_SHOWN]} is not between the years 1900 and 9999")
+    return Moment(int(ms))
+
+
+def _shown(said: object) -> str:
+    text = repr(said)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _integer(said: object, _: object) -> int:
     if isinstance(said, bool) or not isinstance(said, int | float | str):
-        raise TypeError(f"{said!r} is not an integer")
+        raise TypeError(f"{_shown(said)} is not an integer")
     try:
         number = int(said)
     except (ValueError, OverflowError):
-        raise ValueError(f"{said!r} is not an integer") from None
+        raise ValueError(f"{_shown(said)} is not an integer") from None
     if isinstance(said, float) and number != said:
         raise ValueError(f"{said} is not an integer")
     return number
@@ -64,13 +77,13 @@ def _integer(said: object, _: object) -> int:
 
 def _float(said: object, _: object) -> float:
     if isinstance(said, bool) or not isinstance(said, int | float | str):
-        raise TypeError(f"{said!r} is not a number")
+        raise TypeError(f"{_shown(said)} is not a number")
     try:
         number = float(said)
     except (ValueError, OverflowError):
-        raise ValueError(f"{said!r} is not a number") from None
+        raise ValueError(f"{_shown(said)} is not a number") from None
     if not math.isfinite(number):
-        raise ValueError(f"{said!r} is not a finite number")
+        raise ValueError(f"{_shown(said)} is not a finite number")
     return number
 
 
@@ -82,12 +95,12 @@ def _boolean(said: object, _: object) -> bool:
         return True
     if word in ("false", "0", "no", "off"):
         return False
-    raise ValueError(f"{said!r} is not true or false")
+    raise ValueError(f"{_shown(said)} is not true or false")
 
 
 def _text(said: object, _: object) -> str:
     if not isinstance(said, str):
-        raise TypeError(f"{said!r} is not a string")
+        raise TypeError(f"{_shown(said)} is not a string")
     return said
 
 

@@ -198,6 +198,11 @@ async def test_statistics_of_a_sensor(ask: Any) -> None:
     assert said["time_range"] == {"start": "2025-10-09T08:53:20.000Z", "end": "2025-10-09T09:03:20.000Z"}
 
 
+async def test_statistics_of_a_time_that_ends_before_it_begins_are_refused(ask: Any) -> None:
+    said = await get(ask, "/api/v1/sensors/ESP_77EE66FF/4/stats?start_time=5&end_time=1", 400)
+    assert "start_time" in said["error"]["message"]
+
+
 async def test_statistics_of_a_time_without_readings_have_no_figures(ask: Any) -> None:
     said = await get(ask, "/api/v1/sensors/ESP_77EE66FF/4/stats")
     assert (said["stats"]["min_value"], said["stats"]["avg_value"], said["stats"]["reading_count"]) == (
@@ -302,6 +307,8 @@ async def test_max_points_bounds_the_points(ask: Any) -> None:
         "quality=lovely",
         "start_time=yesterday",
         "end_time=1e99",
+        "start_time=-99999999999999",
+        "end_time=9999-12-31T23:59:59-14:00",
         "start_time=2000000000&end_time=1000000000",
         "limit=0",
         "limit=20001",
@@ -448,6 +455,8 @@ async def test_processing(process: Any) -> None:
         ({"raw_value": 1}, "sensor_type"),
         ({"sensor_type": "my_probe", "raw_value": "hot"}, "raw_value"),
         ({"sensor_type": "my_probe", "raw_data": True}, "raw_data"),
+        ({"sensor_type": "my_probe", "raw_data": 10**400}, "raw_data"),
+        ({"sensor_type": "vpd", "raw_data": {"temperature": 10**400, "humidity": 50}}, "temperature"),
         ({"sensor_type": "my_probe", "raw_value": 1, "params": {"scael": 1}}, "scael"),
         ({"sensor_type": "my_probe", "raw_value": 1, "params": []}, "params"),
         ({"sensor_type": "my_probe", "raw_value": 1, "calibration": {"points": 3}}, "calibration"),

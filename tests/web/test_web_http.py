@@ -186,6 +186,7 @@ async def test_headers_that_are_too_large_are_431(house: Any, serve: Any, connec
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnothex\r\n",
         b"GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://[x HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /%ff%fe HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )

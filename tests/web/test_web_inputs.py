@@ -94,6 +94,29 @@ def test_what_we_write_as_time_we_read_as_the_same_time(ms: int) -> None:
     assert moment(iso(ms)) == ms
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e99",
+        "253402300800000",
+        "-99999999999999",
+        "-9e10",
+        "0001-01-01",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+    ],
+)
+def test_a_time_that_no_answer_could_repeat_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="between the years 1900 and 9999"):
+        moment(text)
+
+
+def test_an_error_does_not_repeat_a_flood() -> None:
+    with pytest.raises(Invalid) as caught:
+        body_of(json.dumps({"name": "a", "count": "9" * 100_000 + "x"}).encode(), Wish)
+    assert len(str(caught.value)) < 300
+
+
 @given(st.text())
 def test_any_text_is_a_time_or_refused(text: str) -> None:
     with suppress(ValueError):

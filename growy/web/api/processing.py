@@ -52,7 +52,7 @@ def _output(app: App, sensor_type: str) -> OutputInfo:
     if found is not None:
         return found
     known = sorted({kind for library in app.pool.registry.describe() for kind in library.types})
-    near = difflib.get_close_matches(sensor_type.lower(), known, n=5, cutoff=0.5)
+    near = difflib.get_close_matches(sensor_type[:64].lower(), known, n=5, cutoff=0.5)
     raise UnknownSensorType(
         f"No sensor library converts {sensor_type[:64]!r}",
         cure=f"Did you mean {', '.join(near)}?" if near else f"Known: {', '.join(known)}",
@@ -64,22 +64,34 @@ def _raw(body: ProcessBody) -> float:
     said = body.raw_value if body.raw_value is not None else body.raw_data
     if said is None:
         raise Invalid("raw_value is missing", details={"faults": ["raw_value: is missing"]})
-    if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
+    number = _number(said)
+    if number is None:
         raise Invalid("raw_data is not a number", details={"faults": ["raw_data: is not a number"]})
-    return float(said)
+    return number
+
+
+def _number(said: object) -> float | None:
+    """None for what is no finite number, also for an integer that no float can hold."""
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        return None
+    try:
+        number = float(said)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _inputs(output: OutputInfo, body: ProcessBody) -> dict[str, float]:
     given = body.raw_data if isinstance(body.raw_data, Mapping) else {}
     inputs: dict[str, float] = {}
     for name in output.inputs:
-        number = given.get(name)
-        if isinstance(number, bool) or not isinstance(number, int | float):
+        number = _number(given.get(name))
+        if number is None:
             raise Invalid(
                 f"{output.value_type} is computed from {' and '.join(output.inputs)}; {name} is missing",
                 cure='Send "raw_data": {' + ", ".join(f'"{one}": ...' for one in output.inputs) + "}",
             )
-        inputs[name] = float(number)
+        inputs[name] = number
     return inputs
 
 

@@ -7,6 +7,7 @@ import time
 import attrs
 from attrs import validators as v
 
+from growy.model.errors import Invalid
 from growy.web.answers import Response, answer, iso, page_of
 from growy.web.api.series import describe, find, identity, need
 from growy.web.inputs import Moment
@@ -55,6 +56,8 @@ async def stats(call: Call, query: StatsQuery) -> Response:
     found = need(app, call.path["esp_id"], call.integer("gpio"), query.sensor_type)
     end_ms = query.end_time if query.end_time is not None else int(time.time() * 1000) + 1
     start_ms = query.start_time if query.start_time is not None else end_ms - DAY_MS
+    if start_ms >= end_ms:
+        raise Invalid("start_time is not before end_time")
     each: list[dict[str, object]] = []
     for series in found:
         figures = await app.store.series_statistics(series.id, start_ms, end_ms)
