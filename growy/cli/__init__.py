@@ -9,7 +9,9 @@ them with the commands' own.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import sys
 
 import click
 
@@ -56,15 +58,26 @@ class LazyGroup(click.Group):
         formatter.write_paragraph()
         formatter.write(epilog())
 
-    def invoke(self, ctx: click.Context) -> object:
+    def invoke(self, ctx: click.Context) -> None:
         """Errors of growyd become one clear message and their exit code; anything else is a bug and keeps its
         traceback.
         """
+        from growy.cli.output import make_printable, output_failed
+
+        make_printable()
         try:
-            return super().invoke(ctx)
+            super().invoke(ctx)
+            sys.stdout.flush()  # here, where it can be told: at the exit it would be a traceback
         except GrowyError as error:
             click.echo(f"growyd: {error}", err=True)
             ctx.exit(code_of(error))
+        except OSError as error:
+            # Of the system's errors only those of a full disk are told: growyd's parts make their own of theirs,
+            # and a reader that has gone (EPIPE) is ended in silence by click.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            click.echo(f"growyd: {output_failed(error)}", err=True)
+            ctx.exit(ExitCode.FAILED)
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,18 @@ import attrs
 import click
 
 from growy.cli.exits import DaemonUnreachable, ExitCode
-from growy.cli.options import NamedValueParameter, daemon_options, find_daemon, json_option, read_settings
+from growy.cli.options import (
+    FloatParameter,
+    NamedValueParameter,
+    daemon_options,
+    find_daemon,
+    json_option,
+    read_settings,
+)
 
 if TYPE_CHECKING:
     from growy.cli.client import Daemon
+    from growy.config import Config
 
 
 @attrs.frozen
@@ -42,14 +51,32 @@ class ParameterType(NamedValueParameter):
         if not name or not equals:
             self.fail(f"{value!r} is not name=value", param, ctx)
         try:
-            return name, json.loads(text)
+            said: object = json.loads(text)
         except ValueError:
             return name, text
+        if isinstance(said, float) and not math.isfinite(said):
+            self.fail(f"{name}: {text} is not a finite number", param, ctx)
+        return name, said
+
+
+class RawType(FloatParameter):
+    """A raw value: any finite number."""
+
+    name = "raw"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("sensor_type", metavar="TYPE")
-@click.argument("raw", type=float, nargs=-1, required=True)
+@click.argument("raw", type=RawType(), nargs=-1, required=True)
 @click.option(
     "--param", "params", type=ParameterType(), multiple=True, help="Parameter of the library, name=value."
 )
@@ -115,25 +142,43 @@ def ask(
     ]
 
 
+def own_libraries(config: Config) -> Path | None:
+    """The grower's library folder. One that is not there yet holds no libraries; of one that we may not see it is
+    said that they are missing here."""
+    try:
+        return config.library_dir if config.library_dir.is_dir() else None
+    except PermissionError:
+        click.echo(
+            f"growyd: {config.library_dir} may not be read; the libraries there are left out", err=True
+        )
+        return None
+
+
 def convert_here(
     config_file: Path | None, sensor_type: str, raw: Sequence[float], params: Mapping[str, object]
 ) -> list[Conversion]:
     """In a worker of our own. Raises ConversionError: no library for the type, or a wrong parameter."""
-    import math
-
     import numpy as np
 
     from growy.cli.running import run_trio
+    from growy.model.errors import ConversionError
     from growy.model.reading import Quality
+    from growy.ops.log import configure_logging
     from growy.sensors.pool import open_pool
 
     config = read_settings(config_file).config
-    # A library folder that is not there yet holds no libraries.
-    own = config.library_dir if config.library_dir.is_dir() else None
+    configure_logging("warning", config.log.format)
+    own = own_libraries(config)
 
     async def main() -> list[Conversion]:
         async with open_pool(config.sensors, own) as pool:
             plan = pool.registry.plan(sensor_type, params)
+            output = pool.registry.resolve(sensor_type)
+            if output is not None and output.inputs:
+                raise ConversionError(
+                    f"{output.value_type} is computed from {' and '.join(output.inputs)}, not from one raw value",
+                    cure="The daemon computes it by itself, or by POST /api/v1/sensors/process",
+                )
             columns = await pool.convert([plan], np.zeros(len(raw), np.int64), np.array(raw, np.float64))
         error = "; ".join(columns.reasons)
         return [

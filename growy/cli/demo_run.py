@@ -19,6 +19,7 @@ import trio
 
 from growy.broker.embedded import check_port_free
 from growy.cli.demo_view import DemoDevice, DemoSnapshot, live, progress
+from growy.cli.output import output_failed
 from growy.config import BrokerScheme, BrokerUrl, Config, load_config
 from growy.daemon import Daemon, run_daemon
 from growy.model.reading import NO_SEQ, Bus, Columns
@@ -249,12 +250,20 @@ def _digits(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
+def say(now: DemoSnapshot) -> None:
+    """One line. Raises OutputFailed: whoever read it has gone (`growyd demo | head`)."""
+    try:
+        print(progress(now), flush=True)
+    except OSError as error:
+        raise output_failed(error) from error
+
+
 @contextmanager
 def screen() -> Iterator[Show]:
     """Draws on a terminal, writes lines into a pipe. Warnings of the daemon stand above the table."""
     if not sys.stdout.isatty():
         configure_logging("warning", "auto")
-        yield lambda now: print(progress(now), flush=True)
+        yield say
         return
     from rich.live import Live
 

@@ -49,5 +49,7 @@ def devices(
     if rows:
         columns = "device status online seen zone sensors actuators rssi/dBm heap/B up address"
         print_table(columns.split(), rows)
+    elif wanted or zone:
+        click.echo("No device fits; without --status and --zone all are shown.")
     else:
         click.echo("No devices yet. An ESP32 appears with its first heartbeat; `growyd simulate` makes some.")

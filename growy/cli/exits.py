@@ -52,6 +52,12 @@ class DaemonRefused(GrowyError):
         return f"{self.message} [{self.said}]" if self.said else self.message
 
 
+class OutputFailed(GrowyError):
+    """What the command prints cannot be written: the disk is full, or nobody reads it any more."""
+
+    code = "OUTPUT_FAILED"
+
+
 def code_of(error: GrowyError) -> ExitCode:
     if isinstance(error, ConfigError):
         return ExitCode.CONFIG

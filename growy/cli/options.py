@@ -60,7 +60,10 @@ def daemon_options(command: F) -> F:
     """--config, --socket and --url: where the daemon is. Arrive as the three arguments of `find_daemon`."""
     for option in (
         click.option("--url", help="Daemon at this address, e.g. http://127.0.0.1:8000 (also $GROWY_URL)."),
-        click.option("--socket", type=click.Path(path_type=Path), help="Daemon at this unix socket."),
+        # Whether it may be opened is told where it is tried, with what to do about it.
+        click.option(
+            "--socket", type=click.Path(path_type=Path, readable=False), help="Daemon at this unix socket."
+        ),
         config_option,
     ):
         command = option(command)

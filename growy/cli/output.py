@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
+
+from growy.cli.exits import OutputFailed
 
 NOTHING = "-"
 """Stands for a value that does not exist. Never 0."""
@@ -15,7 +20,8 @@ NOTHING = "-"
 
 def print_json(data: object) -> None:
     """The data as it came, indented."""
-    text = json.dumps(data, indent=2, ensure_ascii=False)
+    plain = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("_", "-") != "utf-8"
+    text = json.dumps(data, indent=2, ensure_ascii=plain)
     # JSON escapes the controls below space itself; DEL and the C1 controls can move a terminal's cursor too.
     sys.stdout.write("".join(f"\\u{ord(c):04x}" if "\x7f" <= c <= "\x9f" else c for c in text) + "\n")
 
@@ -69,6 +75,20 @@ def shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(shown(item) for item in value) or NOTHING
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+
+
+def make_printable() -> None:
+    """A terminal or pipe that cannot show a character (°, ┃) is shown a ? in its place."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def output_failed(error: OSError) -> OutputFailed:
+    """stdout cannot be written: what still waits in its buffer goes nowhere, or Python would try it again at exit."""
+    # A stdout without a file descriptor has nothing that waits.
+    with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return OutputFailed(f"The output cannot be written: {(error.strerror or str(error)).lower()}")
 
 
 def age(seconds: float | None) -> str:

@@ -119,9 +119,12 @@ def everything(
 
 
 def _print(answer: Mapping[str, Any]) -> None:
-    from growy.cli.output import print_table, when
+    from growy.cli.output import print_table, shown, when
 
     found = answer["readings"]
+    if not answer["series"]:
+        click.echo(f"{shown(answer['esp_id'])} has no such sensor.")
+        return
     if not found:
         click.echo("No readings in this time. A longer one: --since 1d")
         return

@@ -74,7 +74,8 @@ def simulate(
         )
         options.specs()
     except ValueError as error:
-        raise ConfigError("These devices cannot be simulated", (str(error),)) from error
+        # attrs puts the field and the pattern behind its sentence.
+        raise ConfigError("These devices cannot be simulated", (str(error.args[0]),)) from error
     report = run_trio(partial(_run, options, quiet=as_json))
     if as_json:
         print_json(attrs.asdict(report))

@@ -53,12 +53,18 @@ class _Given:
 
 
 def find_file(explicit: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """The file to read: the one named, else GROWY_CONFIG, else `DEFAULT_FILE` when it exists, else none."""
+    """The file to read: the one named, else GROWY_CONFIG, else `DEFAULT_FILE` when it exists, else none.
+
+    In a folder that one may not enter it is taken to exist: reading it says what is wrong.
+    """
     if explicit is not None:
         return explicit
     if environ.get("GROWY_CONFIG"):
         return Path(environ["GROWY_CONFIG"])
-    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    try:
+        return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    except PermissionError:
+        return DEFAULT_FILE
 
 
 def load(

@@ -142,7 +142,7 @@ def test_devices_are_listed(ask, daemon):
     assert lines[0].split()[:3] == ["device", "status", "online"]
     assert [line.split()[0] for line in lines[1:]] == [one["esp_id"] for one in daemon["report"]["devices"]]
     assert [one["device_id"] for one in json.loads(ask("devices", "--zone", "greenhouse_1", "--json").output)]
-    assert ask("devices", "--zone", "nowhere").output.startswith("No devices")
+    assert ask("devices", "--zone", "nowhere").output.startswith("No device fits")
 
 
 def test_a_list_of_several_pages_comes_whole(ask, monkeypatch):
@@ -180,7 +180,8 @@ def test_readings_can_be_narrowed_down_and_come_as_json(ask):
     answer = json.loads(ask("readings", "ESP_00A001", "--type", "ds18b20", "--json").output)
 
     assert {one["sensor_type"] for one in answer["readings"]} == {"ds18b20"}
-    assert ask("readings", "ESP_00A001", "--gpio", 99).output.startswith("No readings")
+    assert ask("readings", "ESP_00A001", "--gpio", 99).output == "ESP_00A001 has no such sensor.\n"
+    assert ask("readings", "ESP_00A001", "--since", "1ms").output.startswith("No readings in this time")
 
 
 def test_what_the_daemon_refuses_is_said_with_its_code(ask):
@@ -230,6 +231,25 @@ def test_a_raw_value_that_has_no_value_is_not_called_zero(ask):
     assert done.exit_code == ExitCode.FAILED
     assert done.stdout.splitlines()[1].split() == ["1", "-", "°C", "error"]
     assert done.stderr
+
+
+@pytest.mark.parametrize("where", [[], ["--local"]])
+@pytest.mark.parametrize(
+    "arguments", [["nan"], ["inf"], ["1e999"], ["400", "--param", "resolution_bits=NaN"]]
+)
+def test_what_is_no_number_is_wrong_use_of_convert(ask, arguments, where):
+    done = ask("convert", "ds18b20", *arguments, *where)
+
+    assert done.exit_code == ExitCode.CONFIG
+    assert "not a finite number" in done.stderr
+
+
+@pytest.mark.parametrize("where", [[], ["--local"]])
+def test_a_derived_type_is_not_converted_from_one_raw_value(ask, where):
+    done = ask("convert", "vpd", "5", *where)
+
+    assert (done.exit_code, done.stdout) == (ExitCode.FAILED, "")
+    assert "vpd is computed from temperature and humidity" in done.stderr
 
 
 def test_dead_letters_are_shown(ask):
@@ -284,6 +304,40 @@ def test_a_simulation_that_reaches_no_broker_fails():
     assert code == ExitCode.FAILED
     assert "0 of 1 connected" in out
     assert "Traceback" not in err
+
+
+def test_devices_that_cannot_be_are_refused_in_words():
+    code, _, err = finished(growyd("simulate", "--kaiser", "a/b"))
+
+    assert code == ExitCode.CONFIG
+    assert "'kaiser_id' must match" in err
+    assert "Attribute(" not in err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_full_disk_behind_the_output_is_said():
+    with open("/dev/full", "w") as full:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "growy", "config", "show"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environ(),
+        )
+        code, _, err = finished(process)
+
+    assert (code, err) == (ExitCode.FAILED, "growyd: The output cannot be written: no space left on device\n")
+
+
+def test_a_demo_whose_reader_has_gone_ends_without_a_traceback():
+    process = growyd("demo", "--for", "20s", "--port", 0, "--broker-port", free_port())
+    process.stdout.readline()
+    process.stdout.close()
+    with process.stderr:
+        err = process.stderr.read()
+
+    assert process.wait(10) == ExitCode.FAILED
+    assert err == "growyd: The output cannot be written: broken pipe\n"
 
 
 def test_a_simulation_ends_in_order_on_ctrl_c(daemon):

@@ -4,11 +4,16 @@ import os
 
 import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from growy.cli import main
 from growy.cli.client import HttpPlace, UnixPlace
+from growy.cli.convert import own_libraries
+from growy.cli.exits import ExitCode
 from growy.cli.options import DURATION, find_daemon
+from growy.config import Config, NodeConfig
 from growy.model.errors import ConfigError
 
 
@@ -87,3 +92,27 @@ def test_faults_in_the_settings_are_told_before_looking(places, monkeypatch):
     monkeypatch.setenv("GROWY_WEB__PORT", "many")
     with pytest.raises(ConfigError, match=r"web\.port"):
         places()
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """A folder that we may not enter, also when the tests are run by root."""
+    folder, user = tmp_path / "closed", os.geteuid()
+    folder.mkdir(mode=0)
+    if user == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(user)
+    folder.chmod(0o700)
+
+
+def test_a_socket_that_is_closed_to_us_is_no_wrong_use(closed):
+    done = CliRunner().invoke(main, ["status", "--socket", str(closed / "growyd.sock")])
+
+    assert done.exit_code == ExitCode.UNREACHABLE
+    assert "growyd.sock: permission denied" in done.stderr
+
+
+def test_libraries_that_we_may_not_see_are_said_to_be_missing(closed, capsys):
+    assert own_libraries(Config(node=NodeConfig(data_dir=closed))) is None
+    assert "sensor_libs may not be read" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growy.cli.output import age, print_json, print_table, shown, when
+from growy.cli.output import age, make_printable, print_json, print_table, shown, when
 
 
 class Terminal(io.StringIO):
@@ -54,6 +54,22 @@ def test_json_is_the_data_and_has_no_raw_controls(capsys):
     assert "°C" in text
     assert "\x1b" not in text
     assert "\x9b" not in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_of_few_characters_is_no_reason_to_fail(encoding, monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", stdout)
+
+    make_printable()
+    print_table(("unit",), [("°C",), ("₂",)])
+    stdout.flush()
+    table = stdout.buffer.getvalue()
+    print_json({"unit": "₂"})
+    stdout.flush()
+
+    assert table.splitlines()[1] in (b"?C", b"\xb0C")
+    assert json.loads(stdout.buffer.getvalue()[len(table) :]) == {"unit": "₂"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Settings from file, environment and command line; every fault in one report."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -229,6 +230,25 @@ def test_which_file_is_read(tmp_path, monkeypatch):
     assert find_file(None, {}) == tmp_path / "etc.toml"
     assert find_file(None, {"GROWY_CONFIG": "/a.toml"}) == Path("/a.toml")
     assert find_file(Path("b.toml"), {"GROWY_CONFIG": "/a.toml"}) == Path("b.toml")
+
+
+def test_a_default_file_in_a_folder_that_is_closed_to_us_is_named_when_it_is_read(tmp_path, monkeypatch):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / "growyd.toml").write_text("")
+    monkeypatch.setattr("growy.config.load.DEFAULT_FILE", closed / "growyd.toml")
+    closed.chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # nothing is closed to root
+    try:
+        found = find_file(None, {})
+        with pytest.raises(ConfigError, match=r"growyd\.toml cannot be read: Permission denied") as caught:
+            load(found, {})
+    finally:
+        os.seteuid(user)
+        closed.chmod(0o700)
+    assert isinstance(caught.value.__cause__, PermissionError)
 
 
 def test_folders_follow_the_data_folder_unless_they_are_set(monkeypatch):
