@@ -35,6 +35,14 @@ LOST = (
 """What a connection can die of."""
 
 
+def root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first cause in a group: what a person wants to read."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 async def open_stream(endpoint: Endpoint) -> trio.abc.Stream:
     """TCP, and TLS if so configured.
 
@@ -45,8 +53,8 @@ async def open_stream(endpoint: Endpoint) -> trio.abc.Stream:
     with trio.move_on_after(CONNECT_TIMEOUT_S):
         try:
             tcp = await trio.open_tcp_stream(endpoint.host, endpoint.port)
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
+            reason = getattr(error, "strerror", None) or str(error)
             raise BrokerError(f"Cannot reach the broker at {endpoint}: {reason}", cure=cure) from error
         if not endpoint.tls:
             return tcp
@@ -61,6 +69,9 @@ async def open_stream(endpoint: Endpoint) -> trio.abc.Stream:
                 f"TLS with the broker at {endpoint} failed: {reason}",
                 cure="Check [broker] ca_file and that the certificate names this host",
             ) from error
+        except BaseException:
+            await trio.aclose_forcefully(tcp)
+            raise
         return stream
     raise BrokerError(f"No answer from the broker at {endpoint} within {CONNECT_TIMEOUT_S:g} s", cure=cure)
 
@@ -90,7 +101,6 @@ class Connection:
         self._urgent = 0
         self._wake_writer = trio.Event()
         self._writing = False
-        self._resumed_at = 0.0
         self._flush()
 
     @property
@@ -197,18 +207,22 @@ class Connection:
 
     async def keep_alive_loop(self) -> None:
         """Pings, and notices a broker that has gone silent."""
+        pause = self._endpoint.keepalive_s / 3
+        next_ping = 0.0
+        paused_until = 0.0
         while True:
             await trio.sleep(1)
             now = trio.current_time()
             if self.paused_since is not None and now - self.paused_since > 1:
-                # The answer to a ping waits unread behind messages that nobody takes now: asking paho would end a
-                # connection that is only full. Say that we live, without expecting to hear the answer.
-                self._resumed_at = now
-                if int(now - self.paused_since) % max(1, self._endpoint.keepalive_s // 2) == 0:
-                    self.write(PINGREQ)
-            elif now - self._resumed_at > STALL_S / 2:
+                paused_until = now
+            if now - paused_until > pause:
                 self._engine.keep_alive()
                 self._flush()
+            elif now >= next_ping:
+                # The answer to a ping waits unread behind messages that nobody takes, or took until just now: asking
+                # paho would end a connection that is only full. Say that we live, without expecting an answer.
+                next_ping = now + pause
+                self.write(PINGREQ)
 
     async def close(self, farewell: tuple[str, bytes] | None, *, orderly: bool = True) -> None:
         """Writes what is left, `farewell` (retained) and DISCONNECT: the will stays unsaid. Bounded in time.

@@ -19,7 +19,10 @@ from growy.model.errors import BrokerError
 
 PUBLISH = 0x30
 MAX_FRAME = 1 << 20
-"""A larger frame is refused: no firmware sends over 8 KiB, and a length is believed before its bytes have come."""
+"""Of a larger message only the beginning is kept: no firmware sends over 8 KiB, and memory is not for the asking. It
+is handed on, so that it can be refused and acknowledged: unacknowledged it would come again first on every connect."""
+KEPT = 131_080
+"""What is kept of it: the longest topic, and 64 KiB of payload, which is more than any decoder takes."""
 
 
 class ProtocolViolation(BrokerError):
@@ -43,21 +46,32 @@ class Inbound(NamedTuple):
 class FrameSplitter:
     """Cuts a byte stream into frames. Incomplete frames wait for the next `feed`."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_held", "_rest", "_skip")
 
     def __init__(self) -> None:
         self._rest = b""
+        self._skip = 0
+        """Bytes of a message too large to keep that are still to come, and are dropped."""
+        self._held: list[Inbound] = []
+        """That message: it is delivered, and so acknowledged, when all of it has come."""
 
     def feed(self, data: bytes) -> tuple[list[Inbound], bytes]:
         """Returns the complete PUBLISH messages, in order, and the bytes of all other complete frames.
 
         Raises:
-            ProtocolViolation: malformed length, oversized frame, or QoS 2 (which growyd never subscribes with).
+            ProtocolViolation: malformed length, oversized control frame, or QoS 2 (never subscribed with).
         """
+        messages: list[Inbound] = []
+        if self._skip:
+            skipped = min(self._skip, len(data))
+            self._skip -= skipped
+            if self._skip:
+                return messages, b""
+            messages += self._held
+            data = data[skipped:]
         buffer = self._rest + data if self._rest else data
         end = len(buffer)
         start = 0
-        messages: list[Inbound] = []
         control: list[bytes] = []
         append = messages.append
         while end - start >= 2:
@@ -84,12 +98,20 @@ class FrameSplitter:
                         )
                 if length < 0:
                     break
-            if length > MAX_FRAME:
-                raise ProtocolViolation(
-                    f"The broker sent a frame of {length} bytes; the limit is {MAX_FRAME}",
-                    cure="Set message_size_limit in the broker",
-                )
             stop = body + length
+            if length > MAX_FRAME:
+                if head & 0xF0 != PUBLISH:
+                    raise ProtocolViolation(f"The broker sent a control frame of {length} bytes")
+                if end - body < KEPT:
+                    break
+                self._held = FrameSplitter().feed(_shortened(head, buffer[body : body + KEPT]))[0]
+                self._skip = max(0, stop - end)
+                if self._skip:
+                    start = end
+                    break
+                messages += self._held
+                start = stop
+                continue
             if stop > end:
                 break
             if head & 0xF0 == PUBLISH:
@@ -131,6 +153,11 @@ class FrameSplitter:
             start = stop
         self._rest = buffer[start:] if start else buffer
         return messages, b"".join(control)
+
+
+def _shortened(head: int, body: bytes) -> bytes:
+    """A PUBLISH of the usual size with this beginning."""
+    return bytes((head, len(body) & 0x7F | 0x80, len(body) >> 7 & 0x7F | 0x80, len(body) >> 14)) + body
 
 
 _PUBACK = np.dtype([("head", ">u2"), ("mid", ">u2")])

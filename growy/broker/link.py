@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import attrs
 import trio
 
-from growy.broker.connection import LOST, Connection, open_stream
+from growy.broker.connection import LOST, Connection, open_stream, root_cause
 from growy.broker.engine import Endpoint, Will
 from growy.broker.frames import Inbound, pubacks
 from growy.broker.outbox import Lane, Outbox, Outcome, Outgoing
@@ -172,7 +172,7 @@ class Link:
             try:
                 await self._serve_once()
             except* LOST as group:
-                wait = self._note_failure(_root(group))
+                wait = self._note_failure(root_cause(group))
             self._become(LinkState.DISCONNECTED)
             await trio.sleep(wait)
 
@@ -358,11 +358,3 @@ class Link:
         done = self._waiters.get(id(message))
         if done is not None:
             done.set()
-
-
-def _root(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first cause in a group: what a person wants to read."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -11,7 +11,7 @@ import secrets
 import attrs
 import trio
 
-from growy.broker.connection import LOST, Connection, open_stream
+from growy.broker.connection import LOST, Connection, open_stream, root_cause
 from growy.broker.engine import Endpoint
 from growy.broker.frames import Inbound, pubacks
 from growy.model.errors import BrokerError
@@ -44,6 +44,11 @@ class BrokerFindings:
 def judge(window: int, queued: int, burst: int, large_message: bool) -> BrokerFindings:
     """Findings with advice. Pure."""
     advice: list[str] = []
+    if window >= burst:
+        advice.append(
+            "The broker sends without limit ahead of acknowledgement, so that when the disk is full heartbeats wait "
+            "behind readings and devices stop: set max_inflight_messages 1000 in mosquitto.conf"
+        )
     if window < 100:
         advice.append(
             f"The broker sends only {window} messages ahead of acknowledgement, so growyd commits at least every "
@@ -75,12 +80,18 @@ async def probe_broker(endpoint: Endpoint) -> BrokerFindings:
     name = f"growyd-probe-{secrets.token_hex(4)}"
     topic = f"{PROBE_TOPIC}/{name}"
     asked = attrs.evolve(endpoint, client_id=name)
+    failure = f"it took longer than {LIMIT_S:g} s"
     with trio.move_on_after(LIMIT_S):
         try:
             return await _probe(asked, topic)
+        except BaseExceptionGroup as group:
+            lost, others = group.split(LOST)
+            if others is not None or lost is None:
+                raise
+            failure = str(root_cause(lost))
         except LOST as error:
-            raise BrokerError(f"The broker could not be measured: {error}") from error
-    raise BrokerError(f"The broker could not be measured within {LIMIT_S:g} s")
+            failure = str(error)
+    raise BrokerError(f"The broker could not be measured: {failure}")
 
 
 async def _probe(endpoint: Endpoint, topic: str) -> BrokerFindings:

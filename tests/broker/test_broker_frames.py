@@ -66,7 +66,7 @@ def test_arbitrary_bytes_give_frames_or_a_protocol_violation(data: bytes) -> Non
     ("data", "what"),
     [
         (b"\x30\xff\xff\xff\xff\x01", "four bytes"),
-        (b"\x30" + remaining_length(MAX_FRAME + 1), "limit"),
+        (b"\x90" + remaining_length(MAX_FRAME + 1), "control frame"),
         (b"\x34\x06\x00\x01t\x00\x01x", "QoS 2"),
         (b"\x32\x03\x00\x05t", "shorter"),
         (b"\x30\x03\x00\x05t", "shorter"),
@@ -81,3 +81,28 @@ def test_what_mqtt_forbids_is_named(data: bytes, what: str) -> None:
 @given(st.lists(st.integers(1, 65535), max_size=50))
 def test_acknowledgements_keep_their_order(mids: list[int]) -> None:
     assert pubacks(mids) == b"".join(b"\x40\x02" + struct.pack(">H", mid) for mid in mids)
+
+
+def test_a_message_too_large_to_keep_is_cut_handed_on_and_nothing_behind_it_is_lost() -> None:
+    large = publish(b"t/large", b"x" * (3 * MAX_FRAME), 7)
+    stream = publish(b"t/before", b"1", 6) + large + b"\xd0\x00" + publish(b"t/behind", b"2", 8)
+    for size in (1000, 131_072, len(stream)):
+        splitter = FrameSplitter()
+        got: list[Inbound] = []
+        control = b""
+        for start in range(0, len(stream), size):
+            inbound, others = splitter.feed(stream[start : start + size])
+            got += inbound
+            control += others
+
+        assert [(one.topic, one.mid) for one in got] == [(b"t/before", 6), (b"t/large", 7), (b"t/behind", 8)]
+        assert 65_536 < len(got[1].payload) < 140_000
+        assert control == b"\xd0\x00"
+
+
+def test_it_is_handed_on_only_when_all_of_it_has_come() -> None:
+    large = publish(b"t/large", b"x" * (2 * MAX_FRAME), 7)
+    splitter = FrameSplitter()
+
+    assert splitter.feed(large[:-1]) == ([], b"")
+    assert len(splitter.feed(large[-1:])[0]) == 1
