@@ -314,7 +314,9 @@ def millivolts(raw: FloatArray, params: Params) -> FloatArray:
     counts = params.number("adc_counts")
     raw = signed32(raw)
     mv = raw * (params.number("adc_fsr_mv") / counts) + params.number("adc_offset_mv")
-    return np.where(np.abs(raw) <= counts, mv, math.nan)
+    # A converter whose scale is good from above 0 on counts from 0: a negative count is an error code.
+    least = np.where(params.number("adc_low") > 0, 0.0, -counts)
+    return np.where((raw >= least) & (raw <= counts), mv, math.nan)
 
 
 def clipped(raw: FloatArray, params: Params) -> npt.NDArray[np.bool_]:

@@ -32,6 +32,8 @@ from sensor_libs import (
 
 SKIPPED_20, SKIPPED_16 = float(0x80000), float(0x8000)
 """What the registers hold when a measurement is switched off (memory map, section 4.3.6 and following)."""
+RAIL_16 = float(0xFFFF)
+"""All ones, like all zeros, is what a dead bus reads. The compensation would clip it to a humidity of 100 or 0 %."""
 STATION_LOW, STATION_HIGH = 300.0, 1100.0
 
 UNSIGNED = Number(low=0, high=65535)
@@ -183,7 +185,8 @@ def _humidity(raw: FloatArray, params: Params) -> tuple[FloatArray, str]:
     )
     h = h * (1.0 - h1 * h / 524288.0)
     missing = {"dig_h1..dig_h6": h1 + h2 + h3 + h4 + h5 + h6, "temperature_c": temperature}
-    return np.where(raw == SKIPPED_16, MISSING, np.clip(h, 0.0, 100.0)), _needs(missing)
+    counted = (raw > 0) & (raw < RAIL_16) & (raw != SKIPPED_16)
+    return np.where(counted, np.clip(h, 0.0, 100.0), MISSING), _needs(missing)
 
 
 _SCALES = {"temp": _celsius, "pressure": _hectopascals, "humidity": _humidity}

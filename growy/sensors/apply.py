@@ -104,11 +104,9 @@ class LoadedLibrary:
         if value.shape != (n,):
             raise LibraryFault(f"returned values of shape {value.shape} for {n} raw values")
         gain, offset = params.number("calibration_gain"), params.number("calibration_offset")
-        if gain.strides == (0,):  # one line for all: the common case needs no arithmetic at all
-            if n and (gain[0] != 1.0 or offset[0] != 0.0):
-                value = value * gain[0] + offset[0]
-        else:
-            value = value * gain + offset
+        # One line for all: the common case needs no arithmetic at all.
+        if gain.strides != (0,) or (n and (gain[0] != 1.0 or offset[0] != 0.0)):
+            value = _corrected(output, value, gain, offset)
         scale = (
             10.0**output.decimals
         )  # as np.round does it, without its checks: half of the time of a small batch
@@ -132,6 +130,17 @@ class LoadedLibrary:
             # "Stale" of a row without value is the library's word; of a value out of range it would hide the fault.
             np.copyto(quality, np.uint8(word), where=(said == word) & np.isnan(converted.value))
         return value, quality, str(converted.reason)
+
+
+def _corrected(output: Output, value: FloatArray, gain: FloatArray, offset: FloatArray) -> FloatArray:
+    """gain * value + offset. What was possible before does not pass a limit of nature by it: 99 %RH and an offset of
+    2 are saturated air, a dark night and an offset of -5 lux are dark; neither is a fault of the sensor."""
+    corrected = value * gain + offset
+    if output.low == 0:
+        np.copyto(corrected, 0.0, where=(corrected < 0) & (value >= 0))
+    if output.high == 100 and output.unit.startswith("%"):
+        np.copyto(corrected, 100.0, where=(corrected > 100) & (value <= 100))
+    return corrected
 
 
 class _Columns(Mapping[str, FloatArray]):

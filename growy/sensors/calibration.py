@@ -93,7 +93,7 @@ class Calibration:
                 nominal=plain["nominal"],
             )
             stored = {str(name): float(number) for name, number in plain["parameters"].items()}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
             raise CalibrationError(
                 f"not a calibration: {error}", cure="Calibrate the sensor again"
             ) from error

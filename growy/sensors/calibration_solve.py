@@ -22,6 +22,8 @@ REFERENCE_C: Final = 25.0
 EFFICIENCY: Final = (0.85, 1.05)
 PH_OFFSET_MV: Final = 30.0
 CELL_FACTOR: Final = (0.5, 2.0)
+APART: Final = 1.5
+"""Two EC solutions must differ by this factor: closer, noise decides the line between them."""
 KCL_PER_K: Final = 0.0191
 GAIN: Final = (0.5, 2.0)
 OFFSET_SHARE: Final = 0.2
@@ -144,6 +146,8 @@ def ph(points: Sequence[Point], nominal: Mapping[str, float]) -> Fitted:
     if len(set(roles)) != len(roles):
         raise refuse("two points have the same role", "Measure each buffer once")
     board = nominal["acid_slope_mv"]
+    if board == 0:
+        raise refuse("the board's slope acid_slope_mv is 0 mV per pH", "Set the board's profile")
     neutral_nominal = nominal["neutral_mv"]
     # Per pH unit away from 7, as the probe would give it at 25 °C: what remains is linear in neutral and slope.
     distance = [
@@ -243,6 +247,11 @@ def ec(points: Sequence[Point], nominal: Mapping[str, float]) -> Fitted:
         factors.append(factor)
     if len(solutions) == 2 and not raw[1] > raw[0]:
         raise refuse("the stronger solution gives no higher voltage", "Measure both again")
+    if len(solutions) == 2 and solutions[1].reference < APART * solutions[0].reference:
+        raise refuse(
+            f"{solutions[0].reference:g} and {solutions[1].reference:g} µS/cm are too close together",
+            "Use KCl 1413 and 12880 µS/cm",
+        )
     parameters = {
         "zero_mv": zero,
         "k_low": factors[0],
@@ -276,6 +285,8 @@ def moisture(points: Sequence[Point], nominal: Mapping[str, float]) -> Fitted:
 
 def _buffer(point: Point) -> float:
     """True pH of a point at its temperature. Raises CalibrationError."""
+    if not 0 <= point.temperature_c <= 100:
+        raise refuse(f"a solution at {point.temperature_c:g} °C", "Give its temperature in °C")
     if point.role == "reference":
         if not 0 <= point.reference <= 14:
             raise refuse(f"pH {point.reference:g} is outside 0..14", "Give the pH of the solution")

@@ -207,3 +207,39 @@ def test_a_library_refuses_to_be_declared_wrongly() -> None:
         Library("x", "1", (output,), {"profile": sensor_libs.Choice({"a": {"slope": 1}}, default="a")})
     with pytest.raises(ValueError, match="outside"):
         sensor_libs.Number(5, low=0, high=1)
+
+
+@pytest.mark.parametrize("raw", [-1, 0, 0xFFFF, 0x10000, 2**32 - 1])
+def test_a_bme280_that_counts_the_impossible_has_no_humidity(raw: int) -> None:
+    """0 and all ones are a dead bus; the compensation would clip them to 0 and 100 %RH."""
+    trim = {"dig_h1": 75, "dig_h2": 362, "dig_h3": 0, "dig_h4": 315, "dig_h5": 50, "dig_h6": 30}
+    value, quality, _ = convert(LIBRARIES["bmx280"], "bme280_humidity", raw, temperature_c=25.0, **trim)
+    assert math.isnan(value)
+    assert quality == Quality.ERROR
+
+
+@pytest.mark.parametrize("type", ["ec", "tds"])
+def test_a_negative_count_of_an_esp32_is_an_error_and_of_an_ads1115_noise(type: str) -> None:
+    value, quality, _ = convert(LIBRARIES["ec"], type, -1)
+    assert math.isnan(value)
+    assert quality == Quality.ERROR
+    value, quality, _ = convert(LIBRARIES["ec"], type, -1, adc="ads1115_4096")
+    assert (value, quality) == (0.0, Quality.SUSPECT)
+
+
+@pytest.mark.parametrize(
+    ("name", "type", "raw", "offset", "expected"),
+    [
+        ("sht31", "sht31_humidity", 65000, 2.0, 100.0),
+        ("sht31", "sht31_humidity", 300, -2.0, 0.0),
+        ("light", "light", 1.0, -5.0, 0.0),
+        ("sht31", "sht31_humidity", 65536, -2.0, None),
+        ("passthrough", "temperature", 149.0, 2.0, None),
+    ],
+)
+def test_a_correction_does_not_pass_a_limit_of_nature(
+    name: str, type: str, raw: float, offset: float, expected: float | None
+) -> None:
+    """Saturated air with an offset of +2 %RH is saturated air, not a broken sensor; a thermometer has no such limit."""
+    value, _, _ = convert(LIBRARIES[name], type, raw, calibration_offset=offset)
+    assert (None if math.isnan(value) else value) == expected

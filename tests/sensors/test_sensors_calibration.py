@@ -275,3 +275,23 @@ def test_every_calibration_parameter_exists_in_its_library() -> None:
         ("moisture", "moisture", [Point(3000, role="dry"), Point(1500, role="wet")], ADC),
     ):
         assert set(fit(method, points, nominal=nominal).parameters) <= set(numbers(LOADED[name].library))
+
+
+def test_a_board_without_slope_is_refused_and_breaks_nothing() -> None:
+    refused("ph", [Point(1500.0, 7.0)], "slope", {**V2, "acid_slope_mv": 0.0})
+
+
+def test_a_ph_of_frozen_or_impossible_temperature_is_refused() -> None:
+    points = [Point(2032.0, 4.0, temperature_c=-273.15), Point(1500.0, 7.0, temperature_c=-273.15)]
+    refused("ph", points, "-273", V2)
+
+
+def test_two_equal_ec_solutions_are_refused() -> None:
+    refused("ec", [Point(232.0, 1413.0), Point(240.0, 1413.0)], "too close", EC)
+
+
+def test_a_number_too_large_for_a_float_is_no_calibration() -> None:
+    stored = json.loads(fit("offset", [Point(20.0, 21.0)], nominal=RANGE).to_json())
+    stored["points"][0]["measured"] = 10**400
+    with pytest.raises(CalibrationError, match="not a calibration"):
+        Calibration.from_json(json.dumps(stored))
