@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import mmap
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -247,7 +248,12 @@ class WorkerProcess:
         if self._closed:
             return
         self._closed = True
-        self._process.kill()
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                # Its whole session: what a library has started must not outlive it. Not yet collected, so the number
+                # is still its own.
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
         trio.lowlevel.notify_closing(self._requests)
         trio.lowlevel.notify_closing(self._answers)
         os.close(self._requests)

@@ -60,7 +60,7 @@ class Entry:
     failures_in_row: int = 0
     set_aside: bool = False
     load_deaths: int = 0
-    """Workers that died while loading it."""
+    """Workers that died in a row while loading it."""
     last_error: str = ""
 
     @property

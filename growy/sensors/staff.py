@@ -121,13 +121,15 @@ class Staff:
                 ["load", entry.digest, str(entry.source.path), entry.content], self._config.deadline
             )
         except WorkerGone as gone:
+            # Somebody else may have killed it (out of memory): only deaths in a row are the library's.
             entry.load_deaths += 1
-            if gone.overdue or entry.load_deaths > 1:
+            if gone.overdue or entry.load_deaths >= self._config.breaker_failures:
                 self.condemn(entry, "it hangs or ends the process while being loaded")
             raise
         if isinstance(answer, WorkerRefusal):
             return answer.text
         worker.loaded.add(entry.digest)
+        entry.load_deaths = 0
         return ""
 
     def condemn(self, entry: Entry, why: str) -> None:

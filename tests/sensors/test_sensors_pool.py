@@ -329,6 +329,25 @@ async def test_a_storm_of_kills_loses_no_conversion(opened: Opened) -> None:
         assert pool.statistics().restarts == 5
 
 
+async def test_workers_killed_now_and_then_while_loading_condemn_no_library(
+    opened: Opened, folder: Path, tmp_path: Path
+) -> None:
+    """Given a machine short of memory that kills a worker in the middle of loading, again and again over months."""
+    flag = tmp_path / "kill"
+    source = library("unlucky", "return Converted(raw * 2)")
+    source += (
+        f"if os.path.exists({str(flag)!r}):\n    os.remove({str(flag)!r})\n    os.kill(os.getpid(), 9)\n"
+    )
+    (folder / "unlucky.py").write_text(source)
+    async with opened() as pool:
+        for _ in range(4):
+            flag.touch()
+            for pid in pool.worker_pids():
+                os.kill(pid, signal.SIGKILL)
+            assert await values(pool, "unlucky", 1.0) == ([2.0], [Quality.GOOD])
+            assert not flag.exists()
+
+
 async def test_a_cancelled_caller_leaves_no_answer_for_the_next(opened: Opened, folder: Path) -> None:
     (folder / "slow.py").write_text(library("slow", on_trigger("time.sleep(0.3)")))
     async with opened(running=True, deadline=5.0) as pool:
@@ -345,6 +364,37 @@ async def test_closing_leaves_no_process(opened: Opened) -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+async def test_what_a_library_has_started_ends_with_its_worker(
+    opened: Opened, folder: Path, tmp_path: Path
+) -> None:
+    """Given a library that forks and then hangs, its child is killed with the worker at the deadline."""
+    told = tmp_path / "child"
+    body = (
+        f"if {TRIGGER} in raw.tolist():\n"
+        f"    if (child := os.fork()) == 0:\n        time.sleep(60)\n        os._exit(0)\n"
+        f"    open({str(told)!r}, 'w').write(str(child))\n"
+        "    time.sleep(60)\n"
+        "return Converted(raw)"
+    )
+    (folder / "forker.py").write_text(library("forker", body))
+    async with opened() as pool:
+        assert await values(pool, "forker", TRIGGER) == ([None], [Quality.ERROR])
+        child = int(told.read_text())
+        try:
+            await until(lambda: not running(child))
+        finally:
+            if running(child):
+                os.kill(child, signal.SIGKILL)
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 async def test_workers_die_with_their_parent(tmp_path: Path) -> None:
