@@ -60,6 +60,7 @@ def decode(blob: bytes, series_id: int | None = None) -> Columns:
         if form & ~_ONE_SERIES == _PLAIN:
             return _read_plain(body, at, n)
         parts = _parts(body, at)
+        _check_format(form, parts, n)
         if form & _ONE_SERIES:
             series = np.full(n, -1 if series_id is None else series_id, np.int32)
         else:
@@ -97,6 +98,8 @@ def _opened(blob: bytes) -> tuple[int, bytes, int, int]:
     body = blob[5:]
     if len(blob) < 6 or zlib.crc32(body) != int.from_bytes(blob[1:5], "little"):
         raise StoreError("a block of readings is damaged: its checksum does not fit", cure=_CURE)
+    if blob[0] & ~_ONE_SERIES not in (_PLAIN, _COLUMNAR):
+        raise StoreError(f"a block of readings is damaged: unknown format {blob[0]}", cure=_CURE)
     n, at = read_varint(body, 0)
     return blob[0], body, at, n
 
@@ -116,6 +119,12 @@ def _columnar(columns: Columns, one_series: bool) -> bytes:
         pack(columns.source.astype(np.int64)),
     )
     return b"".join(varint(len(part)) + part for part in parts)
+
+
+def _check_format(form: int, parts: list[bytes], n: int) -> None:
+    """The checksum does not cover the format: one bit of it would give all readings to another series."""
+    if n and bool(form & _ONE_SERIES) == bool(parts[0]):
+        raise ValueError("its format does not fit its content")
 
 
 def _parts(body: bytes, at: int) -> list[bytes]:

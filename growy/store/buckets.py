@@ -22,6 +22,7 @@ WIDTHS_MS = tuple(
         *(86_400, 172_800, 604_800, 2_592_000),
     )
 )
+_FOREVER_MS = 1 << 61
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -60,12 +61,15 @@ class Partial:
 
 
 def width_for(start_ms: int, end_ms: int, max_points: int) -> int:
-    """The smallest nice width with which [start_ms, end_ms) touches at most `max_points` buckets, else the
-    largest."""
+    """The smallest nice width with which [start_ms, end_ms) touches at most `max_points` buckets; the largest is
+    doubled until it does, or holds all the time there is."""
     for width in WIDTHS_MS:
         if (end_ms - 1) // width - start_ms // width + 1 <= max_points:
             return width
-    return WIDTHS_MS[-1]
+    width = 2 * WIDTHS_MS[-1]
+    while (end_ms - 1) // width - start_ms // width + 1 > max_points and width < _FOREVER_MS:
+        width *= 2
+    return width
 
 
 def of_summaries(found: Sequence[Summary], width: int) -> Partial:

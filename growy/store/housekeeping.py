@@ -179,6 +179,9 @@ class Housekeeping:
     async def retire(self, now_ms: int) -> int:
         """Delete chunks whose cell ended before the retention time. Returns how many.
 
+        The first cell of the grid stays: it holds readings stamped before 2020 by a clock that was not set (a Pi
+        without a battery boots in 1970), and how old those are nobody knows.
+
         Raises:
             StoreUnavailable, StoreError: some may be deleted, the rest goes next time.
         """
@@ -190,7 +193,7 @@ class Housekeeping:
         async with self._turn:
             for level in range(len(PERIODS_MS)):
                 end = cell_id(level, slot(level, before_ms), 0)
-                delete = partial(self._delete, cell_id(level, 0, 0), end)
+                delete = partial(self._delete, cell_id(level, slot(level, 0) + 1, 0), end)
                 while count := await self._writer.run(delete, self._opened.series):
                     gone += count
             if gone:
@@ -214,7 +217,8 @@ class Housekeeping:
             for level in range(len(PERIODS_MS)):
                 first = slot(level, before_ms)
                 db.execute(
-                    "UPDATE extent SET first_slot = ?1 WHERE level = ?2 AND first_slot < ?1", (first, level)
+                    "UPDATE extent SET first_slot = ?1 WHERE level = ?2 AND first_slot < ?1 AND first_slot > ?3",
+                    (first, level, slot(level, 0)),
                 )
             db.execute("DELETE FROM extent WHERE first_slot > last_slot")
 

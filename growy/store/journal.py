@@ -50,7 +50,7 @@ the last commit or two: the acknowledgement follows within milliseconds."""
 
 
 def newest_blobs_of_journal(db: apsw.Connection) -> Iterator[bytes]:
-    """Blobs of all commits whose rows are still there, sealed or not, newest first."""
+    """Blobs of all commits whose rows are still there, sealed or not, newest first. In the caller's transaction."""
     heads = db.execute("SELECT substr(data, 1, 8), slot FROM journal")
     slots = sorted((int.from_bytes(head, "little"), slot) for head, slot in heads)
     for _, slot in reversed(slots):
@@ -78,7 +78,7 @@ class Journal:
         self.release(sealed)
 
     def __len__(self) -> int:
-        """Commits that are not sealed."""
+        """Commits whose rows must not be overwritten: not sealed, or among the newest."""
         return len(self._used)
 
     def append(self, blob: bytes) -> int:

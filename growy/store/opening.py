@@ -136,9 +136,11 @@ def load_unsealed(db: apsw.Connection) -> tuple[UnsealedCommits, int]:
 
 
 def _restore_tail(db: apsw.Connection, tail: Tail, unsealed: UnsealedCommits, readings: int) -> int:
-    """Fill the rings from the newest chunks and the journal, in order of receipt; how many chunks are damaged."""
-    look = unsealed.look()
-    parts = [look.everything()]
+    """Fill the rings from the newest chunks, then the journal, in order of receipt; how many chunks are damaged.
+
+    The journal comes in the order of its commits: the clock that stamped them may have been set back since the chunks.
+    """
+    parts: list[Columns] = []
     damaged = 0
     names: list[int] = [series_id for (series_id,) in db.execute("SELECT DISTINCT series FROM extent")]
     for series_id in names:
@@ -149,4 +151,5 @@ def _restore_tail(db: apsw.Connection, tail: Tail, unsealed: UnsealedCommits, re
                 damaged += 1
     rows = Columns.concat(parts)
     tail.append(rows.take(np.argsort(rows.rx_ms, kind="stable")))
+    tail.append(unsealed.look().everything())
     return damaged

@@ -142,18 +142,20 @@ class Store:
         return await self._readers.registry(read_devices)
 
     async def newest_commits(self, readings: int) -> Columns:
-        """The commits that hold the newest `readings` readings, at least the last 32, in order of receipt.
+        """The commits that hold the newest `readings` readings, oldest first; fewer where no more than the last 32
+        are still in the journal.
 
         For recognising replays: what a crash leaves committed and not acknowledged is in the last commits.
         """
 
         def read(db: apsw.Connection) -> Columns:
             parts: list[Columns] = []
-            for blob in newest_blobs_of_journal(db):
-                if readings <= sum(len(part) for part in parts):
-                    break
-                with contextlib.suppress(StoreError):  # damaged, and counted when the store was opened
-                    parts.append(decode(blob))
+            with query.snapshot(db, self._opened.unsealed):  # a commit may overwrite a row that is looked at
+                for blob in newest_blobs_of_journal(db):
+                    if readings <= sum(len(part) for part in parts):
+                        break
+                    with contextlib.suppress(StoreError):  # damaged, and counted when the store was opened
+                        parts.append(decode(blob))
             return Columns.concat(parts[::-1])
 
         return await self._readers.series(read)
@@ -177,8 +179,8 @@ class Store:
 
         Args:
             resolution: raw, 1m, 5m, 1h or 1d: width of the buckets, at least.
-            max_points: with it the answer is always in buckets: of the smallest nice width (1 s ... 30 d) of
-                which the readings in the range touch at most so many.
+            max_points: with it the answer is always in buckets: of the smallest nice width (1 s ... 30 d, and
+                doubled from there) of which the readings in the range touch at most so many.
             limit: raw only: the newest so many (at most, and by default, a million).
             quality: only readings of these qualities.
 

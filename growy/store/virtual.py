@@ -164,7 +164,8 @@ class _Cursor:
 
 
 def _whole(argument: float) -> int:
-    return max(min(int(argument // 1), _EVER[1] - 2), _EVER[0])
+    # Bounded first: 9e999 is infinite, which is no int.
+    return int(max(min(argument, _EVER[1] >> 1), _EVER[0] >> 1) // 1)
 
 
 def _fits(series: Series, wanted: dict[str, Any]) -> bool:

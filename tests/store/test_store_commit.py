@@ -192,3 +192,24 @@ async def test_a_burst_of_small_commits_gives_its_slots_back(store: Store) -> No
         await store.seal()
     _, rows = await store.sql("SELECT count(*) FROM journal", 1)
     assert rows[0][0] <= 3 + KEPT_COMMITS
+
+
+async def test_newest_commits_are_whole_while_others_go_on(store: Store) -> None:
+    """Given commits and seals that overwrite journal rows meanwhile, what is remembered is in order and nothing twice,
+    and the last commits have no gap."""
+    one = store.catalog.intern(key(1), 4, "", T0)
+
+    async def commit(done: trio.Event) -> None:
+        for number in range(600):
+            await store.commit(readings(one, [T0 + number], float(number)))
+            if number % 10 == 9:
+                await store.seal()
+        done.set()
+
+    done = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(commit, done)
+        while not done.is_set():
+            numbers = (await store.newest_commits(10_000)).value
+            assert (np.diff(numbers) > 0).all()
+            assert (np.diff(numbers[-KEPT_COMMITS:]) == 1).all()

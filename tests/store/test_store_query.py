@@ -94,8 +94,20 @@ async def test_max_points_takes_the_smallest_nice_width(opener, points: int) -> 
         agree(result.buckets, brute(sent, *EVER, result.width_ms))
         low, high = int(sent.ts_ms.min()), int(sent.ts_ms.max()) + 1
         assert result.width_ms == width_for(low, high, points)
-        if result.width_ms < WIDTHS_MS[-1]:
-            assert len(result.buckets) <= points
+        assert len(result.buckets) <= points
+
+
+@pytest.mark.parametrize("points", [1, 2, 10])
+async def test_max_points_holds_for_ranges_longer_than_the_widest_bucket(store: Store, points: int) -> None:
+    """Given readings over six years and over midnight of every calendar, there are never more buckets than asked."""
+    one = store.catalog.intern(key(1), 4, "", T0)
+    edge = T0 // WIDTHS_MS[-1] * WIDTHS_MS[-1]
+    sent = readings(one, edge + np.array([-3 * 365, -1, 0, 1, 3 * 365]) * 24 * HOUR, np.arange(5.0))
+    await store.commit(sent)
+    result = await store.query(one, *EVER, max_points=points)
+    assert result.buckets is not None
+    assert 0 < len(result.buckets) <= points
+    agree(result.buckets, brute(sent, *EVER, result.width_ms))
 
 
 async def test_raw_readings_limit_quality_and_range(opener) -> None:

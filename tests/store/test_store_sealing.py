@@ -186,3 +186,33 @@ async def test_a_full_journal_is_sealed_without_waiting_for_the_clock(opener) ->
 def test_a_cell_never_expects_much_more_than_a_chunk(apart: int, chunk: int, before: int | None) -> None:
     level = choose_level(np.arange(50) * apart, chunk, before)
     assert level == 0 or PERIODS_MS[level] / apart <= 1.5 * chunk
+
+
+async def test_retention_leaves_readings_of_a_clock_that_was_not_set(opener) -> None:
+    """Given a Pi that boots in 1970 and learns the time later, what it took before is not years old."""
+    async with opener(retention_days=30) as store:
+        one = store.catalog.intern(key(1), 4, "", T0)
+        await store.commit(readings(one, 60_000 * np.arange(100), 1.0))
+        await store.seal()
+        await store.commit(readings(one, T0 + 60_000 * np.arange(100), 2.0))
+        await store.seal()
+        await store.retire(T0 + DAY)
+        assert len(await everything(store, one)) == 200
+        await store.retire(T0 + 60 * DAY)
+        assert (await everything(store, one)).value.tolist() == [1.0] * 100
+
+
+async def test_a_clock_that_is_set_back_loses_nothing(opener) -> None:
+    """Given readings stamped by a clock a year ahead, and the right time after, all are there, and the newest is
+    the one received last, also after a restart."""
+    async with opener() as store:
+        one = store.catalog.intern(key(1), 4, "", T0)
+        await store.commit(readings(one, T0 + 365 * DAY + 1000 * np.arange(50), 1.0))
+        await store.seal()
+        await store.commit(readings(one, T0 + 1000 * np.arange(50), 2.0))
+    async with opener() as store:
+        latest = store.tail.latest(one)
+        assert latest is not None
+        assert latest.value == 2.0
+        await store.seal()
+        assert (await everything(store, one)).value.tolist() == [2.0] * 50 + [1.0] * 50

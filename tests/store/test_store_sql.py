@@ -57,6 +57,8 @@ async def test_the_columns_that_the_existing_system_has(store: Store) -> None:
         (f"timestamp <= {T0 + 2999}.5", 9),
         (f"timestamp > {T0 + 2999}.5 AND timestamp < {T0 + 4000}.5", 6),
         ("timestamp > 9e99", 0),
+        ("timestamp < 9e999", 150),
+        ("timestamp > -9e999 AND timestamp < 9e99", 150),
         ("timestamp < '1'", 0),
         ("sensor_type IN ('ds18b20', 'sht31_temp')", 100),
         ("processed_value IS NULL", 3),
