@@ -29,7 +29,8 @@ from growy.fleet.processed import ProcessedPublisher
 from growy.fleet.registry import Fleet, describe
 from growy.fleet.server_status import ServerStatus
 from growy.intake import Intake
-from growy.intake.replay import DEFAULT_MEMORY
+from growy.intake.pipeline import DEFAULT_WINDOW
+from growy.intake.replay import memory_for
 from growy.model.errors import BrokerError
 from growy.model.reading import Columns
 from growy.ops.log import get_log
@@ -45,7 +46,10 @@ from growy.wire.topics import subscriptions
 log = get_log(__name__)
 
 STOP_WITHIN_S = 4.0
-"""systemd is told to wait 5 s; what cannot be committed by then stays with the broker."""
+"""What cannot be committed by then stays with the broker. The goodbye after it takes a second at most."""
+
+SURVEY_S = 5.0
+"""How often it is looked whether the broker has begun anew."""
 
 
 def wall_ms() -> int:
@@ -89,6 +93,16 @@ async def run_daemon(
     Raises:
         GrowyError: it cannot start; the message names what and the cure.
     """
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        await _run(config, on_committed, signals, task_status)
+
+
+async def _run(
+    config: Config,
+    on_committed: Callable[[Columns], None] | None,
+    signals: AsyncIterator[int],
+    task_status: trio.TaskStatus[Daemon],
+) -> None:
     async with open_daemon(config, on_committed) as daemon, trio.open_nursery() as core:
         await core.start(daemon.store.run)
         await core.start(daemon.pool.run)
@@ -102,17 +116,17 @@ async def run_daemon(
                 await doors.start(daemon.processed.run)
             doors.start_soon(daemon.status.repeat, partial(daemon.link.publish, retain=True))
             doors.start_soon(survey, daemon)
-            doors.start_soon(stop_on_signal, daemon.stop)
+            doors.start_soon(stop_on_signal, signals, daemon.stop)
             notifier = Notifier.from_environ(os.environ)
             notifier.ready(f"listening on {daemon.web.url}")
             log.info("growyd runs", version=__version__, web=daemon.web.url, store=str(config.store_dir))
             task_status.started(daemon)
             await daemon.stop.wait()
             notifier.stopping()
+            daemon.link.drain()
             with trio.move_on_after(STOP_WITHIN_S) as patience:
-                daemon.link.drain()
-                await daemon.intake.flush()
                 await daemon.journal.write()
+                await daemon.intake.flush()
             log.info("growyd stops", flushed=not patience.cancelled_caught)
             doors.cancel_scope.cancel()
         core.cancel_scope.cancel()
@@ -145,7 +159,7 @@ async def open_daemon(
                 config.broker.breaker_pause,
             ),
             wall_ms=wall_ms,
-            will=status.will(),
+            will=status.will,
             hello=status.online,
             farewell=status.offline,
         )
@@ -155,7 +169,9 @@ async def open_daemon(
             on_change=lambda event, device: hub.publish_event(event, describe(event, device)),
             known=known,
         )
-        processed = ProcessedPublisher(config.node.kaiser_id, store.catalog.get, link.send)
+        processed = ProcessedPublisher(
+            config.node.kaiser_id, store.catalog.get, partial(link.send, spare=True)
+        )
         enhanced = EnhancedResponder(pool, link.send, wall_ms)
         listeners: list[Callable[[Columns], None]] = [hub.publish_readings]
         if config.sensors.publish_processed:
@@ -171,7 +187,7 @@ async def open_daemon(
             on_seen=fleet.seen,
             on_readings=listeners,
             on_committed=on_committed,
-            committed=await store.newest_commits(DEFAULT_MEMORY),
+            committed=await store.newest_commits(memory_for(config.broker.intake_limit)),
         )
         parts: dict[str, Callable[[], object]] = {
             "intake": intake.statistics,
@@ -205,7 +221,7 @@ async def open_daemon(
             web=web,
             processed=processed,
             enhanced=enhanced,
-            journal=FleetJournal(fleet, store, wall_ms),
+            journal=FleetJournal(fleet, store),
             status=status,
             findings=findings,
             stop=trio.Event(),
@@ -255,25 +271,33 @@ def zone_of(fleet: Fleet, esp_id: str) -> str | None:
 
 
 async def survey(daemon: Daemon) -> None:
-    """Measures the broker once it is there, and tells the intake how far it sends ahead."""
+    """Measures the broker, again whenever it has begun anew, and tells the intake how far it sends ahead."""
     configured = daemon.config.broker.inflight_window
     if configured:
         daemon.intake.window = configured
         return
-    await daemon.link.wait_connected()
-    try:
-        found = await probe_broker(daemon.endpoint)
-    except BrokerError as error:
-        log.warning("the broker could not be measured", error=str(error))
+    measured = -1
+    while True:
+        await daemon.link.wait_connected()
+        lost = daemon.link.statistics().sessions_lost
+        if lost != measured:
+            measured = lost
+            daemon.intake.window = DEFAULT_WINDOW
+            try:
+                found = await probe_broker(daemon.endpoint)
+            except BrokerError as error:
+                log.warning(
+                    "the broker could not be measured", error=str(error), assumed_window=DEFAULT_WINDOW
+                )
+            else:
+                daemon.findings.append(found)
+                daemon.intake.window = 0 if found.window_is_whole_burst else found.window
+                for sentence in found.advice:
+                    log.warning("broker settings", advice=sentence)
+        await trio.sleep(SURVEY_S)
+
+
+async def stop_on_signal(signals: AsyncIterator[int], stop: trio.Event) -> None:
+    async for _ in signals:
+        stop.set()
         return
-    daemon.findings.append(found)
-    daemon.intake.window = 0 if found.window_is_whole_burst else found.window
-    for sentence in found.advice:
-        log.warning("broker settings", advice=sentence)
-
-
-async def stop_on_signal(stop: trio.Event) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            stop.set()
-            return

@@ -1,7 +1,8 @@
 """The embedded broker: rumqttd, from the iotcore wheel, in a child process. For quick start, demo and tests.
 
-The child is ours alone: it listens where it is told, ignores the terminal's Ctrl-C (the daemon must still
-acknowledge what it commits), and dies with us. It keeps sessions in memory only, so it is no broker for production.
+The child is ours alone: it listens where it is told, ignores Ctrl-C and SIGTERM (which may go to all of us, while the
+daemon must still acknowledge what it commits), and ends when our end of its stdin is closed, so with us at the latest.
+It keeps sessions in memory only, so it is no broker for production.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import trio
 from growy.model.errors import BrokerError, ConfigError, PortInUse
 
 START_TIMEOUT_S = 10.0
+SETTLE_S = 0.1
 MAX_PAYLOAD = 1 << 20
 
 _CHILD = """
@@ -26,7 +28,8 @@ import json, os, signal, sys, threading
 def die_with_parent():
     sys.stdin.buffer.read()
     os._exit(0)
-signal.signal(signal.SIGINT, signal.SIG_IGN)
+for one in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(one, signal.SIG_IGN)
 threading.Thread(target=die_with_parent, daemon=True).start()
 from iotcore.iotcore import IotCoreBroker
 IotCoreBroker(**json.loads(sys.argv[1])).run_forever()
@@ -70,35 +73,52 @@ async def open_embedded_broker(
         ) from error
     check_port_free(host, port, option)
     options = json.dumps({"listen": host, "port": port, "max_payload_size": MAX_PAYLOAD})
-    process = await trio.lowlevel.open_process(
-        [sys.executable, "-c", _CHILD, options],
-        stdin=subprocess.PIPE,
-        # rumqttd tells every packet at level error; what matters of it we see on the connection.
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=os.path.dirname(sys.executable),  # not the current folder: it is first on the child's sys.path
-    )
     try:
-        await _wait_listening(process, host, port)
-        yield
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-c", _CHILD, options],
+            stdin=subprocess.PIPE,
+            # rumqttd tells every packet at level error; what matters of it we see on the connection.
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=os.path.dirname(
+                sys.executable
+            ),  # not the current folder: it is first on the child's sys.path
+        )
+    except OSError as error:
+        raise BrokerError(f"The embedded broker cannot be started: {error}") from error
+    try:
+        await _wait_listening(process, host, port, option)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_watch, process)
+            yield
+            nursery.cancel_scope.cancel()
     finally:
-        process.terminate()
         with trio.CancelScope(shield=True):
+            if process.stdin is not None:
+                await process.stdin.aclose()
             with trio.move_on_after(3):
                 await process.wait()
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-            if process.stdin is not None:
-                await process.stdin.aclose()
 
 
-async def _wait_listening(process: trio.Process, host: str, port: int) -> None:
+async def _watch(process: trio.Process) -> None:
+    code = await process.wait()
+    raise BrokerError(f"The embedded broker has ended with code {code}")
+
+
+async def _wait_listening(process: trio.Process, host: str, port: int, option: str) -> None:
     with trio.move_on_after(START_TIMEOUT_S):
         while not await _accepts(host, port):
             if process.poll() is not None:
                 raise BrokerError(f"The embedded broker ended at start with code {process.returncode}")
             await trio.sleep(0.02)
+        # Somebody listens. If it is not our child, the child is about to find that out.
+        await trio.sleep(SETTLE_S)
+        if process.poll() is not None:
+            check_port_free(host, port, option)
+            raise BrokerError(f"The embedded broker ended at start with code {process.returncode}")
         return
     raise BrokerError(f"The embedded broker did not listen on {host}:{port} within {START_TIMEOUT_S:g} s")
 

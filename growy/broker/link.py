@@ -31,6 +31,10 @@ WRITE_AHEAD = 1 << 16
 """Bytes collected for the socket before ordinary publishes wait in the outbox instead, where they can still expire."""
 
 
+LASTING_S = 10.0
+"""A connection that has lived this long counts as good."""
+
+
 class LinkState(enum.Enum):
     DISCONNECTED = "disconnected"
     CONNECTING = "connecting"
@@ -47,6 +51,8 @@ class Delivery:
     messages: list[Inbound]
     received_ms: int
     """Unix ms."""
+    received_at: float
+    """On trio's clock: what waits under back-pressure waits since then."""
 
 
 @attrs.frozen(kw_only=True)
@@ -58,11 +64,15 @@ class LinkStatistics:
     breaker: str
     last_error: str | None
     session_present: bool
+    sessions_lost: int
+    """Reconnects at which the broker had forgotten us, and what it had queued."""
     messages_received: int
     bytes_received: int
     messages_acknowledged: int
     publishes_waiting: int
     publishes_acknowledged: int
+    publishes_handed_over: int
+    """QoS 0."""
     publishes_expired: int
     publishes_unknown: int
     sends_refused: int
@@ -93,7 +103,7 @@ class Link:
         deliver: Callable[[Delivery], Awaitable[None]],
         backoff: Backoff,
         wall_ms: Callable[[], int],
-        will: Will | None = None,
+        will: Callable[[], Will] | None = None,
         hello: Callable[[], tuple[str, bytes]] | None = None,
         farewell: Callable[[], tuple[str, bytes]] | None = None,
     ) -> None:
@@ -119,6 +129,7 @@ class Link:
         self._session_present = False
         self._last_error: str | None = None
         self._connects = 0
+        self._sessions_lost = 0
         self._failures = 0
         self._received = 0
         self._received_bytes = 0
@@ -145,11 +156,13 @@ class Link:
             breaker=self._backoff.breaker.value,
             last_error=self._last_error,
             session_present=self._session_present,
+            sessions_lost=self._sessions_lost,
             messages_received=self._received,
             bytes_received=self._received_bytes + (connection.bytes_received if connection else 0),
             messages_acknowledged=self._acknowledged,
             publishes_waiting=len(self._outbox),
             publishes_acknowledged=self._outbox.acknowledged,
+            publishes_handed_over=self._outbox.handed_over,
             publishes_expired=self._outbox.expired,
             publishes_unknown=self._outbox.unknown,
             sends_refused=self._sends_refused,
@@ -177,10 +190,13 @@ class Link:
             await trio.sleep(wait)
 
     def drain(self) -> None:
-        """Stops reading, for good. What was read can still be acknowledged; what was not stays with the broker."""
+        """Begins an orderly end: stops reading, for good.
+
+        What was read can still be acknowledged; what was not stays with the broker.
+        """
         self._draining = True
         self._reading.cancel()
-        if self._connection is not None:
+        if self._state is LinkState.CONNECTED:
             self._become(LinkState.DRAINING)
 
     def _note_failure(self, error: BaseException) -> float:
@@ -201,22 +217,24 @@ class Link:
         self._become(LinkState.CONNECTING)
         stream = await open_stream(self._endpoint)
         self._epoch += 1
-        connection = Connection(stream, self._endpoint, self._will, self._epoch, self._on_published)
+        will = self._will() if self._will is not None else None
+        connection = Connection(stream, self._endpoint, will, self._epoch, self._on_published)
         self._connection = connection
-        orderly = True
+        lost = False
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(connection.write_loop, self._pump)
                 await self._converse(connection, nursery)
         except* LOST:
-            orderly = False  # the will is the truth: we are not there, or not as we should be
+            lost = True
             raise
         finally:
             self._received_bytes += connection.bytes_received
             self._connection = None
             self._outbox.disconnected()
             farewell = self._farewell() if self._farewell is not None else None
-            await connection.close(farewell, orderly=orderly)
+            # Without `drain` this is no orderly end but a crash of ours: then the will is the truth.
+            await connection.close(farewell, orderly=self._draining and not lost)
 
     async def _converse(self, connection: Connection, nursery: trio.Nursery) -> None:
         """Handshake, then delivers what comes, until drained; then waits for the end."""
@@ -224,28 +242,40 @@ class Link:
         hello = self._hello() if self._hello is not None else None
         await connection.handshake(self._subscriptions, hello, early.extend)
         self._session_present = connection.session_present
-        self._backoff = self._backoff.connected()
+        if self._connects and not connection.session_present:
+            self._sessions_lost += 1
+            log.warning(
+                "the broker has forgotten our session, and with it what it had queued for us",
+                advice="set persistence true in mosquitto.conf",
+            )
         self._connects += 1
         self._last_error = None
-        self._become(LinkState.CONNECTED)
+        self._become(LinkState.DRAINING if self._draining else LinkState.CONNECTED)
         log.info("broker connected", broker=str(self._endpoint), session_present=connection.session_present)
         self._pump()
         nursery.start_soon(connection.keep_alive_loop)
+        nursery.start_soon(self._trust_when_it_lasts)
         self._reading = trio.CancelScope()
         if self._draining:
             self._reading.cancel()
         with self._reading:
+            await trio.lowlevel.checkpoint()  # a drained link takes nothing any more
             await self._receive(connection, early)
             while True:
                 await self._receive(connection, await connection.read())
                 self._pump()
         await trio.sleep_forever()
 
+    async def _trust_when_it_lasts(self) -> None:
+        """Only a connection that lasts ends the backoff: two clients with one id throw each other out at once."""
+        await trio.sleep(LASTING_S)
+        self._backoff = self._backoff.connected()
+
     async def _receive(self, connection: Connection, messages: list[Inbound]) -> None:
         if messages:
             self._received += len(messages)
             connection.paused_since = trio.current_time()
-            await self._deliver(Delivery(connection.epoch, messages, self._wall_ms()))
+            await self._deliver(Delivery(connection.epoch, messages, self._wall_ms(), trio.current_time()))
             connection.paused_since = None
 
     def acknowledge(self, epoch: int, mids: Sequence[int]) -> bool:
@@ -304,17 +334,27 @@ class Link:
             raise PublishExpired(
                 f"{topic} could not be published within {timeout_s:g} s", cure="Check the broker"
             )
-        if message.outcome is not Outcome.ACKNOWLEDGED:
+        if message.outcome not in (Outcome.ACKNOWLEDGED, Outcome.HANDED_OVER):
             raise PublishFailed(f"The broker did not acknowledge {topic} within {timeout_s:g} s")
 
     def send(
-        self, topic: str, payload: bytes, *, qos: int = 1, timeout_s: float = 10.0, lane: Lane = Lane.NORMAL
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        timeout_s: float = 10.0,
+        lane: Lane = Lane.NORMAL,
+        spare: bool = False,
     ) -> bool:
         """Publishes without waiting for the end, which is only counted (heartbeat acknowledgements, processed values).
 
+        Args:
+            spare: may be left out when much else waits: half of the room is for what is needed.
+
         Returns False, and counts, when too much waits already.
         """
-        if lane is Lane.NORMAL and self._outbox.full:
+        if lane is Lane.NORMAL and (self._outbox.full or (spare and self._outbox.busy)):
             self._sends_refused += 1
             return False
         self._outbox.put(Outgoing(topic, payload, qos, False, lane, trio.current_time() + timeout_s))
@@ -343,7 +383,7 @@ class Link:
                 self._outbox.put_back(message)
                 break
             self._outbox.sent(message, mid)
-            if message.outcome is Outcome.ACKNOWLEDGED:
+            if message.outcome is Outcome.HANDED_OVER:
                 self._wake(message)
         if not self._outbox.full:
             self._room.set()

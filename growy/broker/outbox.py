@@ -22,6 +22,8 @@ class Outcome(enum.Enum):
     SENT = "sent"
     """Handed to the broker's connection; its acknowledgement is awaited."""
     ACKNOWLEDGED = "acknowledged"
+    HANDED_OVER = "handed_over"
+    """QoS 0, which nobody acknowledges: given to the connection."""
     EXPIRED = "expired"
     """The deadline passed before it was sent."""
     UNKNOWN = "unknown"
@@ -57,9 +59,15 @@ class Outbox:
         self.expired = 0
         self.unknown = 0
         self.acknowledged = 0
+        self.handed_over = 0
 
     def __len__(self) -> int:
         return sum(len(lane) for lane in self._lanes.values()) + len(self._under_way)
+
+    @property
+    def busy(self) -> bool:
+        """So much waits that what is not needed should stay away."""
+        return len(self._lanes[Lane.NORMAL]) >= self._capacity // 2
 
     @property
     def full(self) -> bool:
@@ -77,11 +85,18 @@ class Outbox:
                     lane.popleft()
                 elif lane[0].deadline <= now:
                     self._end(lane.popleft(), Outcome.EXPIRED)
-                elif kind is Lane.NORMAL and len(self._under_way) >= self._in_flight:
+                elif kind is Lane.NORMAL and not self._room_under_way(now):
                     return None
                 else:
                     return lane.popleft()
         return None
+
+    def _room_under_way(self, now: float) -> bool:
+        """Whether another message may be under way. A broker that forgets to acknowledge must not stop all others."""
+        if len(self._under_way) >= self._in_flight:
+            for message in [one for one in self._under_way.values() if one.deadline <= now]:
+                self.abandon(message)
+        return len(self._under_way) < self._in_flight
 
     def put_back(self, message: Outgoing) -> None:
         """`message` could not be handed over after all: it is the next of its lane again."""
@@ -91,7 +106,7 @@ class Outbox:
         """`message` went to the connection under packet id `mid`. QoS 0 has no acknowledgement and ends here."""
         message.tries += 1
         if message.qos == 0:
-            self._end(message, Outcome.ACKNOWLEDGED)
+            self._end(message, Outcome.HANDED_OVER)
         else:
             message.outcome = Outcome.SENT
             self._under_way[mid] = message
@@ -126,5 +141,7 @@ class Outbox:
             self.expired += 1
         elif outcome is Outcome.UNKNOWN:
             self.unknown += 1
+        elif outcome is Outcome.HANDED_OVER:
+            self.handed_over += 1
         else:
             self.acknowledged += 1

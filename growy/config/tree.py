@@ -57,7 +57,7 @@ class BrokerConfig:
         at_most=65535,
     )
     intake_limit: int = setting(
-        20_000,
+        10_000,
         "Unacknowledged messages held at most; beyond, growyd stops reading the socket.",
         at_least=100,
         at_most=1_000_000,

@@ -30,6 +30,8 @@ Send: TypeAlias = Callable[[str, bytes], bool]
 @attrs.frozen(kw_only=True)
 class EnhancedStatistics:
     answered: int
+    unanswered: int
+    """Answers that the broker link had no room for."""
     failed: int
     waiting: int
 
@@ -49,6 +51,7 @@ class EnhancedResponder:
         self._wall_ms = wall_ms
         self._in, self._out = trio.open_memory_channel[tuple[Topic, PiEnhancedRequest]](WAITING)
         self._answered = 0
+        self._unanswered = 0
         self._failed = 0
 
     def take(self, topic: Topic, request: PiEnhancedRequest) -> bool:
@@ -63,8 +66,10 @@ class EnhancedResponder:
         task_status.started()
         async for topic, request in self._out:
             payload = await self._answer(request)
-            self._send(topics.pi_enhanced_response(topic.kaiser_id, topic.esp_id), payload)
-            self._answered += 1
+            if self._send(topics.pi_enhanced_response(topic.kaiser_id, topic.esp_id), payload):
+                self._answered += 1
+            else:
+                self._unanswered += 1
 
     async def _answer(self, request: PiEnhancedRequest) -> bytes:
         value: float | None = None
@@ -100,6 +105,7 @@ class EnhancedResponder:
     def statistics(self) -> EnhancedStatistics:
         return EnhancedStatistics(
             answered=self._answered,
+            unanswered=self._unanswered,
             failed=self._failed,
             waiting=self._in.statistics().current_buffer_used,
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 import trio
 
@@ -55,17 +53,16 @@ def from_row(row: DeviceRow) -> Device:
 class FleetJournal:
     """Writes changed devices to the store, and lets silence end in offline."""
 
-    def __init__(self, fleet: Fleet, store: Store, wall_ms: Callable[[], int]) -> None:
+    def __init__(self, fleet: Fleet, store: Store) -> None:
         self._fleet = fleet
         self._store = store
-        self._wall_ms = wall_ms
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
         next_write = trio.current_time() + TICK_S  # the first devices soon, then rarely
         while True:
             await trio.sleep(TICK_S)
-            self._fleet.tick(self._wall_ms())
+            self._fleet.tick()
             if trio.current_time() >= next_write:
                 next_write = trio.current_time() + PERIOD_S
                 await self.write()

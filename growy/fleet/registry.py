@@ -7,6 +7,8 @@ configuration and the full life cycle build on this; so far a device is known, a
 from __future__ import annotations
 
 import enum
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -21,13 +23,13 @@ from growy.wire.topics import Topic
 
 log = get_log(__name__)
 
-OFFLINE_AFTER_MS = 180_000
+OFFLINE_AFTER_S = 180.0
 """Three heartbeats (60 s each): one lost heartbeat is ordinary, QoS 0 promises nothing."""
 MAX_DEVICES = 2000
 """A broker that invents devices must not fill the memory."""
 
-Publish: TypeAlias = Callable[[str, bytes], object]
-"""Sends a message without waiting for it to arrive."""
+Publish: TypeAlias = Callable[[str, bytes], bool]
+"""Sends a message without waiting for it to arrive; False when it cannot."""
 
 
 class DeviceStatus(enum.StrEnum):
@@ -45,7 +47,10 @@ class Device:
     approved: bool
     first_seen_ms: int
     last_seen_ms: int
-    """By receive time, never by the device's clock."""
+    """By receive time, never by the device's clock. To be shown: the Pi's own clock may jump, so presence is judged by
+    `heard_at`."""
+    heard_at: float = -math.inf
+    """When it was heard last, on a clock that only goes forward, seconds."""
     online: bool = True
     zone_id: str = ""
     ip: str | None = None
@@ -76,8 +81,11 @@ class FleetStatistics:
     online: int
     offline: int
     pending_approval: int
+    """Of the online and offline ones."""
     heartbeats: int
     acknowledged: int
+    unacknowledged: int
+    """Heartbeats whose answer the broker link had no room for."""
     refused_devices: int
     """Messages of devices beyond the limit."""
 
@@ -90,6 +98,7 @@ class Fleet:
         publish: sends heartbeat acknowledgements.
         on_change: told of devices that came, went or changed (for the WebSocket).
         known: devices from the journal.
+        clock: seconds, only goes forward.
     """
 
     def __init__(
@@ -99,7 +108,9 @@ class Fleet:
         publish: Publish,
         on_change: Callable[[str, Device], None] = lambda event, device: None,
         known: Sequence[Device] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._auto_approve = auto_approve
         self._publish = publish
         self._on_change = on_change
@@ -107,6 +118,7 @@ class Fleet:
         self._dirty: set[str] = set()
         self._heartbeats = 0
         self._acknowledged = 0
+        self._unacknowledged = 0
         self._refused = 0
 
     def devices(self) -> list[Device]:
@@ -154,7 +166,8 @@ class Fleet:
             self._dirty.add(topic.esp_id)
             log.info("device discovered", esp_id=topic.esp_id, approved=device.approved)
             self._on_change("device_discovered", device)
-        device.last_seen_ms = max(device.last_seen_ms, now_ms)
+        device.last_seen_ms = now_ms
+        device.heard_at = self._clock()
         if self._auto_approve and not device.approved:
             device.approved = True
             self._dirty.add(device.esp_id)
@@ -187,11 +200,11 @@ class Fleet:
     def _answer(self, topic: Topic, device: Device, now_ms: int) -> None:
         """Before anything else: the device drops every reading until it has the answer."""
         status = "approved" if device.approved else "pending_approval"
-        self._publish(
-            topic_names.heartbeat_ack(topic.kaiser_id, topic.esp_id),
-            heartbeat_ack(status, device.epoch, now_ms // 1000),
-        )
-        self._acknowledged += 1
+        topic_name = topic_names.heartbeat_ack(topic.kaiser_id, topic.esp_id)
+        if self._publish(topic_name, heartbeat_ack(status, device.epoch, now_ms // 1000)):
+            self._acknowledged += 1
+        else:
+            self._unacknowledged += 1
 
     def _will(self, topic: Topic, message: Will) -> None:
         device = self._devices.get(topic.esp_id)
@@ -201,15 +214,14 @@ class Fleet:
             log.info("device gone", esp_id=device.esp_id, reason=message.reason)
             self._on_change("esp_health", device)
 
-    def tick(self, now_ms: int) -> None:
+    def tick(self) -> None:
         """To be called every few seconds: silence ends in offline."""
+        now = self._clock()
         for device in self._devices.values():
-            if device.online and now_ms - device.last_seen_ms > OFFLINE_AFTER_MS:
+            if device.online and now - device.heard_at > OFFLINE_AFTER_S:
                 device.online = False
                 self._dirty.add(device.esp_id)
-                log.info(
-                    "device silent", esp_id=device.esp_id, seconds=(now_ms - device.last_seen_ms) // 1000
-                )
+                log.info("device silent", esp_id=device.esp_id, seconds=round(now - device.heard_at))
                 self._on_change("esp_health", device)
 
     def take_dirty(self) -> list[Device]:
@@ -226,11 +238,12 @@ class Fleet:
         devices = self._devices.values()
         return FleetStatistics(
             devices=len(devices),
-            online=sum(device.status is DeviceStatus.ONLINE for device in devices),
-            offline=sum(device.status is DeviceStatus.OFFLINE for device in devices),
+            online=sum(device.online for device in devices),
+            offline=sum(not device.online for device in devices),
             pending_approval=sum(device.status is DeviceStatus.PENDING_APPROVAL for device in devices),
             heartbeats=self._heartbeats,
             acknowledged=self._acknowledged,
+            unacknowledged=self._unacknowledged,
             refused_devices=self._refused,
         )
 

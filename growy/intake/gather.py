@@ -14,8 +14,8 @@ from growy.intake.replay import Boots, ReplayFilter
 from growy.intake.slots import Slots
 from growy.model.errors import WireError
 from growy.model.messages import Heartbeat, PiEnhancedRequest, SensorBatch, SensorData
-from growy.model.reading import NO_SEQ, TimeSource
-from growy.model.time import measured_at
+from growy.model.reading import NO_SEQ
+from growy.model.time import claimed_ms, measured_at
 from growy.ops.log import get_log
 from growy.store.deadletters import DeadLetter
 from growy.wire.decode import decode, decode_sensor_data
@@ -67,6 +67,7 @@ class Gatherer:
     Args:
         on_event, on_request: where the other messages go.
         on_seen: told of each device that sent readings, once per delivery.
+        not_before_ms: a time that has certainly been, Unix ms. While our clock shows an earlier one it is behind.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class Gatherer:
         on_event: OnEvent,
         on_request: OnRequest,
         on_seen: OnSeen,
+        not_before_ms: int = 0,
     ) -> None:
+        self._not_before_ms = not_before_ms
         self._slots = slots
         self._replay = replay
         self._outcomes = outcomes
@@ -87,18 +90,21 @@ class Gatherer:
         self._routes: dict[bytes, Topic] = {}
         self._boots = Boots()
 
-    def gather(self, delivery: Delivery, into: Gathered, now: float) -> None:
-        """Every message of the delivery ends in exactly one outcome; none raises."""
+    def gather(self, delivery: Delivery, into: Gathered) -> int:
+        """Every message of the delivery ends in exactly one outcome; none raises.
+
+        Returns how many of them must be kept until a commit: those with a packet id, and those with something to
+        store. The others, heartbeats above all, are done with, and must never wait for a disk.
+        """
         outcomes = self._outcomes
         messages = outcomes.messages
         routes = self._routes
         rx_ms = delivery.received_ms
         mids: list[int] = []
         speakers: dict[str, Topic] = {}
-        before = len(into.series) + len(into.letters)
+        kept = 0
         for topic_bytes, payload, mid, dup, retain in delivery.messages:
-            if mid:
-                mids.append(mid)
+            before = len(into.series) + len(into.letters)
             try:
                 topic = routes.get(topic_bytes)
                 if topic is None:
@@ -115,14 +121,20 @@ class Gatherer:
             except WireError as error:
                 messages[MessageOutcome.DEAD_LETTER] += 1
                 self._refuse(topic_bytes, payload, rx_ms, error, into)
-        for topic in speakers.values():
-            self._on_seen(topic, rx_ms)
+            if mid:
+                mids.append(mid)
+                kept += 1
+            elif len(into.series) + len(into.letters) > before:
+                kept += 1
         outcomes.received += len(delivery.messages)
-        into.messages += len(delivery.messages)
+        into.messages += kept
         if mids:
             into.acks.append((delivery.epoch, mids))
-        if into.since == math.inf and (mids or len(into.series) + len(into.letters) > before):
-            into.since = now
+        if kept:
+            into.since = min(into.since, delivery.received_at)
+        for topic in speakers.values():
+            self._guarded(self._on_seen, topic, rx_ms)
+        return kept
 
     def _route(self, topic_bytes: bytes) -> Topic:
         topic = parse_topic(topic_bytes)
@@ -142,14 +154,12 @@ class Gatherer:
     ) -> bool:
         """Appends a reading, unless it was here before."""
         slot = self._slots.find(topic_bytes, topic.esp_id, gpio, m, rx_ms)
-        ts_ms, source = measured_at(m.ts, m.time_valid, rx_ms)
+        claimed = claimed_ms(m.ts, m.time_valid)
+        ts_ms, source = measured_at(claimed, rx_ms, our_clock_is_behind=rx_ms < self._not_before_ms)
         seq = NO_SEQ if m.seq is None else m.seq
         raw = m.raw
-        if source is TimeSource.DEVICE:
-            replayed = self._replay.seen(slot.series, seq, ts_ms, raw, dup=dup)
-        else:
-            replayed = self._replay.seen(slot.series, seq, 0, raw, dup=dup, boot=self._boots.of(topic.esp_id))
-        if replayed:
+        boot = 0 if claimed else self._boots.of(topic.esp_id)
+        if self._replay.seen(slot.series, seq, claimed, raw, dup=dup, boot=boot):
             self._outcomes.readings_duplicate += 1
             return False
         self._outcomes.readings_received += 1
@@ -173,16 +183,8 @@ class Gatherer:
                 self._tell(topic, None, rx_ms)
             raise
         if isinstance(message, SensorBatch):
-            self._on_seen(topic, rx_ms)
-            for refused in message.refused:
-                error = WireError(refused.reason, f"reading {refused.index}: {refused.message}")
-                self._refuse(topic_bytes, payload, rx_ms, error, into)
-            # A list, not a generator: every reading must be looked at.
-            new = [
-                self._reading(topic_bytes, topic, reading.gpio or 0, reading, dup, rx_ms, into)
-                for reading in message.readings
-            ]
-            return MessageOutcome.READING if any(new) else MessageOutcome.DUPLICATE
+            self._guarded(self._on_seen, topic, rx_ms)
+            return self._batch(topic_bytes, topic, message, payload, dup, rx_ms, into)
         if isinstance(message, PiEnhancedRequest):
             if not self._on_request(topic, message):
                 raise WireError("busy", "too many conversion requests wait already")
@@ -192,14 +194,44 @@ class Gatherer:
         self._tell(topic, message, rx_ms)
         return MessageOutcome.EVENT
 
+    def _batch(
+        self,
+        topic_bytes: bytes,
+        topic: Topic,
+        batch: SensorBatch,
+        payload: bytes,
+        dup: bool,
+        rx_ms: int,
+        into: Gathered,
+    ) -> MessageOutcome:
+        """A bad reading of a batch costs the others nothing."""
+        for refused in batch.refused:
+            error = WireError(refused.reason, f"reading {refused.index}: {refused.message}")
+            self._refuse(topic_bytes, payload, rx_ms, error, into)
+        new = 0
+        for reading in batch.readings:
+            try:
+                new += self._reading(topic_bytes, topic, reading.gpio or 0, reading, dup, rx_ms, into)
+            except WireError as error:
+                self._refuse(topic_bytes, payload, rx_ms, error, into)
+        return MessageOutcome.READING if new else MessageOutcome.DUPLICATE
+
     def _tell(self, topic: Topic, message: Message | None, rx_ms: int) -> None:
+        if not self._guarded(self._on_event, topic, message, rx_ms):
+            raise WireError("handler_fault", "growyd has a fault in handling it; the log has the trace")
+
+    def _guarded(self, take: Callable[..., object], topic: Topic, *more: object) -> bool:
         try:
-            self._on_event(topic, message, rx_ms)
-        except Exception as error:
+            take(topic, *more)
+        except Exception as error:  # noqa: BLE001
             # One message must never end the intake, whatever is wrong with the code that takes it: the fault is
-            # logged with its trace, counted, and the message kept.
-            log.error("a message could not be handled", topic=device_topic(topic), exc_info=error)
-            raise WireError("handler_fault", f"{type(error).__name__}: {error}") from error
+            # counted and logged with its trace.
+            self._outcomes.handler_faults += 1
+            log.once_per(("fault", type(error))).error(
+                "a message could not be handled", topic=device_topic(topic), exc_info=error
+            )
+            return False
+        return True
 
     def _refuse(self, topic: bytes, payload: bytes, rx_ms: int, error: WireError, into: Gathered) -> None:
         self._outcomes.dead_letters[error.reason] += 1
@@ -208,7 +240,7 @@ class Gatherer:
             "message cannot be used", topic=name, reason=error.reason, error=error.message
         )
         if len(into.letters) < MAX_LETTERS:
-            into.letters.append(DeadLetter(rx_ms, name, payload, error.reason, error.message))
+            into.letters.append(DeadLetter.of(rx_ms, name, payload, error.reason, error.message))
 
 
 def device_of(topic: str) -> str:

@@ -1,6 +1,6 @@
 """What became of every message and every reading: counters that must add up.
 
-`received == sum(outcomes)` holds whenever the intake stands still; a test and `growyd doctor` rely on it.
+`received == sum(outcomes)` holds whenever the intake stands still; a test relies on it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class MessageOutcome(enum.Enum):
     EVENT = "event"
     """Handed to the fleet."""
     REQUEST = "request"
-    """A conversion was asked for and answered."""
+    """A conversion was asked for; taken, and answered in its turn."""
     RETAINED = "retained"
     """A stale copy that the broker kept (old firmware publishes retained)."""
     DEAD_LETTER = "dead_letter"
@@ -52,8 +52,10 @@ class IntakeStatistics:
     """By value type: stored raw, without a value."""
     readings_committed: int
     """Received and derived ones on disk."""
+    handler_faults: int
+    """Faults of ours in handling messages; each is in the log."""
     pending: int
-    """Received, not yet committed."""
+    """Messages received and not yet committed."""
     commit_latency: Latency
     """Receive to commit, per commit its oldest reading."""
     store_waiting: bool
@@ -73,6 +75,7 @@ class Outcomes:
         self.converted: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.unconverted = 0
+        self.handler_faults = 0
         self.committed = 0
         self.latency = LatencyWindow()
 
@@ -88,6 +91,7 @@ class Outcomes:
             readings_unconverted=self.unconverted,
             readings_failed=dict(self.failed),
             readings_committed=self.committed,
+            handler_faults=self.handler_faults,
             pending=pending,
             commit_latency=self.latency.statistics(),
             store_waiting=store_waiting,

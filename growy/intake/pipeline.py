@@ -19,9 +19,9 @@ import trio
 
 from growy.broker.link import Delivery
 from growy.intake.derive import Deriver
-from growy.intake.gather import Gathered, Gatherer, OnEvent, OnRequest, OnSeen
+from growy.intake.gather import MAX_LETTERS, Gathered, Gatherer, OnEvent, OnRequest, OnSeen
 from growy.intake.outcomes import IntakeStatistics, Outcomes
-from growy.intake.replay import ReplayFilter
+from growy.intake.replay import ReplayFilter, memory_for
 from growy.intake.slots import NO_PLAN, SetupOf, Slots, no_setup
 from growy.model.errors import StoreUnavailable
 from growy.model.reading import ByteArray, Columns, IntArray, Quality
@@ -36,6 +36,8 @@ DEFAULT_WINDOW = 20
 """Mosquitto's default for messages sent ahead of acknowledgement: assumed until the broker has been measured."""
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 """Pauses between attempts while the disk refuses; the last one repeats."""
+MAX_BATCH = 1000
+"""Readings of one message at most (the wire room refuses more)."""
 CONVERT_AHEAD = 4096
 """Readings of one conversion batch at most: bounds how long the first of a backlog waits for the last."""
 
@@ -48,6 +50,8 @@ class _Ready:
     letters: list[DeadLetter] = attrs.Factory(list)
     acks: list[tuple[int, list[int]]] = attrs.Factory(list)
     readings: int = 0
+    """Derived ones included."""
+    received: int = 0
     messages: int = 0
     unacknowledged: int = 0
     since: float = math.inf
@@ -63,7 +67,7 @@ class Intake:
     Args:
         acknowledge: `Link.acknowledge`.
         commit_interval_s: a reading is committed at most this long after receipt.
-        limit: messages held at most; beyond, `deliver` waits, and so does the link.
+        limit: messages, and readings, held at most; beyond, `deliver` waits, and so does the link.
         on_event: takes messages that are not readings, at once.
         on_request: takes conversion requests.
         on_seen: told of each device that sent readings, once per delivery.
@@ -98,10 +102,15 @@ class Intake:
         self._on_committed = on_committed
         self._outcomes = Outcomes()
         self.slots = Slots(store.catalog, store.conversions, pool.registry, setup_of)
-        replay = ReplayFilter()
-        if committed is not None:
+        # What is held and one delivery more: a batch may be the last that fits.
+        replay = ReplayFilter(memory_for(limit + MAX_BATCH))
+        not_before_ms = 0
+        if committed is not None and len(committed):
             replay.remember(committed)
-        self._gatherer = Gatherer(self.slots, replay, self._outcomes, on_event, on_request, on_seen)
+            not_before_ms = int(committed.rx_ms.max())
+        self._gatherer = Gatherer(
+            self.slots, replay, self._outcomes, on_event, on_request, on_seen, not_before_ms
+        )
         self._deriver = Deriver(self.slots, pool)
         self._fresh = Gathered()
         self._ready = _Ready()
@@ -110,6 +119,8 @@ class Intake:
         self._room = trio.Event()
         self._idle = trio.Event()
         self._pending = 0
+        self._held = 0
+        """Readings received and not yet committed: a message can hold a thousand."""
         self._flushing = False
         self._store_waiting = False
         self.window = DEFAULT_WINDOW
@@ -119,12 +130,15 @@ class Intake:
 
     async def deliver(self, delivery: Delivery) -> None:
         """Takes what one read of the socket held. Waits while the intake is full."""
-        while self._pending >= self._limit:
+        while max(self._pending, self._held) >= self._limit:
             self._room = trio.Event()
             await self._room.wait()
-        self._gatherer.gather(delivery, self._fresh, trio.current_time())
-        self._pending += len(delivery.messages)
-        self._fresh_waits.set()
+        before = len(self._fresh.series)
+        kept = self._gatherer.gather(delivery, self._fresh)
+        if kept:
+            self._pending += kept
+            self._held += len(self._fresh.series) - before
+            self._fresh_waits.set()
 
     # -- convert -------------------------------------------------------------------------------------------------
 
@@ -154,7 +168,8 @@ class Intake:
                     ready.since = min(ready.since, lot.since)
             # Acknowledgements and letters only behind the last reading: a commit between the slices must not
             # acknowledge what it does not hold.
-            ready.letters += lot.letters
+            ready.letters += lot.letters[: MAX_LETTERS - len(ready.letters)]
+            ready.received += len(lot.series)
             ready.acks += lot.acks
             ready.messages += lot.messages
             ready.unacknowledged += sum(len(mids) for _, mids in lot.acks)
@@ -217,7 +232,7 @@ class Intake:
         # Half the window: the broker fills the other half while this one is being committed.
         if self.window and ready.unacknowledged >= max(1, self.window // 2):
             return -math.inf
-        if self._pending >= self._limit // 2:
+        if max(self._pending, self._held) >= self._limit // 2:
             return -math.inf
         return ready.since + self._interval_s
 
@@ -236,6 +251,7 @@ class Intake:
             for epoch, mids in _by_epoch(lot.acks):
                 self._acknowledge(epoch, mids)
             self._pending -= lot.messages
+            self._held -= lot.received
             self._room.set()
 
     async def _commit(self, columns: Columns, letters: list[DeadLetter]) -> None:

@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from growy.model.reading import NO_SEQ, Columns, TimeSource
 
-DEFAULT_MEMORY = 24_576
-"""Fingerprints remembered, at least: more than messages that the intake holds unacknowledged."""
+UNKNOWN_BOOT = -1
+"""Boot of what an earlier daemon stored: no device is in it, so only DUP tells its readings again."""
+
+
+def memory_for(held: int) -> int:
+    """Fingerprints to remember when `held` readings can be unacknowledged: they come again in their old order, so
+    forgetting one of them is forgetting all. A reading without a device time has two."""
+    return 2 * held
+
 
 MAX_DEVICES = 2000
 """Devices whose boots are counted. Who invents devices must not fill the memory."""
@@ -26,7 +33,7 @@ class ReplayFilter:
     Two generations of sets: forgetting is dropping the older one, so that no reading pays for it.
     """
 
-    def __init__(self, memory: int = DEFAULT_MEMORY) -> None:
+    def __init__(self, memory: int) -> None:
         self._limit = memory
         self._young: set[int] = set()
         self._old: set[int] = set()
@@ -37,7 +44,7 @@ class ReplayFilter:
         Args:
             series: series id.
             seq: the device's counter, NO_SEQ without.
-            device_ts: Unix ms by the device's clock, 0 where the server's time stands in.
+            device_ts: what the device says, Unix ms (`claimed_ms`); 0 if it does not know.
             raw: as received.
             dup: the DUP flag of the message.
             boot: counts the device's boots that this daemon noticed.
@@ -46,7 +53,7 @@ class ReplayFilter:
         if device_ts:
             if self._holds(fingerprint):
                 return True
-            # A clock that ran ahead at the first delivery (our time stood in) may look right at the second.
+            # Our time stood in at the first delivery, before a restart: the device's clock looked wrong then.
             if dup and self._holds(hash((series, seq, 0, raw))):
                 return True
         else:
@@ -75,7 +82,8 @@ class ReplayFilter:
             columns.raw.tolist(),
             strict=True,
         ):
-            self.seen(series, seq, ts_ms if source == TimeSource.DEVICE else 0, raw, dup=False)
+            device_ts = ts_ms if source == TimeSource.DEVICE else 0
+            self.seen(series, seq, device_ts, raw, dup=False, boot=UNKNOWN_BOOT)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

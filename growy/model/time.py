@@ -16,17 +16,28 @@ FUTURE_TOLERANCE_MS = 300_000
 """A device clock this far ahead is wrong, not fast: its reading is kept under our own time."""
 
 
-def measured_at(ts: float, time_valid: bool, rx_ms: int) -> tuple[int, TimeSource]:
-    """Unix ms of a measurement and whose clock it is.
+def claimed_ms(ts: float, time_valid: bool) -> int:
+    """What the device says about when it measured, Unix ms; 0 when it says that it does not know.
+
+    Part of a reading's identity: it does not depend on our own clock, which may have jumped since the first delivery.
 
     Args:
         ts: the message's `ts`: 0 (unknown), Unix seconds or Unix milliseconds.
         time_valid: the message's `time_valid` (True where the firmware does not send it).
-        rx_ms: when growyd received the message, Unix ms.
     """
     if not time_valid or ts < EARLIEST_S:
+        return 0
+    return int(ts) if ts > MS_ABOVE else int(ts * 1000)
+
+
+def measured_at(claimed: int, rx_ms: int, *, our_clock_is_behind: bool = False) -> tuple[int, TimeSource]:
+    """Unix ms of a measurement and whose clock it is.
+
+    Args:
+        claimed: `claimed_ms`.
+        rx_ms: when growyd received the message, Unix ms.
+        our_clock_is_behind: known to be; a Pi without a clock chip wakes up in the past. Then the device is believed.
+    """
+    if not claimed or (claimed > rx_ms + FUTURE_TOLERANCE_MS and not our_clock_is_behind):
         return rx_ms, TimeSource.SERVER
-    ts_ms = int(ts) if ts > MS_ABOVE else int(ts * 1000)
-    if ts_ms > rx_ms + FUTURE_TOLERANCE_MS:
-        return rx_ms, TimeSource.SERVER
-    return ts_ms, TimeSource.DEVICE
+    return claimed, TimeSource.DEVICE

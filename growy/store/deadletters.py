@@ -25,6 +25,13 @@ class DeadLetter:
     reason: str
     """A short stable word, as `WireError.reason`."""
     message: str = ""
+    size: int | None = None
+    """Length of the whole payload where `payload` is only its beginning."""
+
+    @classmethod
+    def of(cls, received_ms: int, topic: str, payload: bytes, reason: str, message: str) -> DeadLetter:
+        """With no more of the payload than will be stored: it may wait long, and with many others."""
+        return cls(received_ms, topic, payload[:PAYLOAD_KEPT], reason, message, len(payload))
 
 
 @attrs.frozen(slots=True)
@@ -51,7 +58,7 @@ def write_dead_letters(db: apsw.Connection, letters: Sequence[DeadLetter], keep:
                 letter.topic,
                 letter.reason,
                 letter.message,
-                len(letter.payload),
+                len(letter.payload) if letter.size is None else letter.size,
                 letter.payload[:PAYLOAD_KEPT],
             ),
         )

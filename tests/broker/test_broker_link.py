@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import attrs
 import paho.mqtt.client as paho
@@ -18,7 +21,7 @@ from growy.broker.frames import Inbound
 from growy.broker.link import Delivery, Lane, Link
 from growy.broker.probe import judge, probe_broker
 from growy.broker.reconnect import Backoff
-from growy.model.errors import PortInUse, PublishExpired
+from growy.model.errors import BrokerError, PortInUse, PublishExpired
 
 pytestmark = pytest.mark.mosquitto
 
@@ -67,7 +70,7 @@ async def linked(
         deliver=lambda delivery: peer.deliver(delivery),
         backoff=FAST,
         wall_ms=lambda: time.time_ns() // 1_000_000,
-        will=Will(topic=f"status/{client_id}", payload=b"gone"),
+        will=lambda: Will(topic=f"status/{client_id}", payload=b"gone"),
         hello=lambda: (f"status/{client_id}", b"here"),
         farewell=lambda: (f"status/{client_id}", b"bye"),
     )
@@ -78,6 +81,7 @@ async def linked(
             with trio.fail_after(10):
                 await link.wait_connected()
         yield peer
+        link.drain()
         nursery.cancel_scope.cancel()
 
 
@@ -91,7 +95,8 @@ async def test_a_message_arrives_with_its_acknowledgement(mosquitto: Mosquitto) 
         (b"t/1", b"one"),
         (b"t/2", b"two"),
     ]
-    assert peer.link.statistics().publishes_acknowledged == 2
+    assert peer.link.statistics().publishes_acknowledged == 1
+    assert peer.link.statistics().publishes_handed_over == 1
 
 
 async def test_status_is_retained_and_the_will_is_said_only_for_a_sudden_death(mosquitto: Mosquitto) -> None:
@@ -263,6 +268,30 @@ async def test_the_embedded_broker_serves_and_ends_with_its_block() -> None:
         with pytest.raises(PortInUse, match="--broker-port"):
             check_port_free("127.0.0.1", port, "--broker-port")
     check_port_free("127.0.0.1", port, "--broker-port")
+
+
+async def test_a_dead_embedded_broker_is_not_taken_for_a_slow_one() -> None:
+    port = free_port()
+    with pytest.RaisesGroup(pytest.RaisesExc(BrokerError, match="has ended")):
+        async with open_embedded_broker("127.0.0.1", port):
+            (child,) = [
+                int(pid)
+                for task in Path("/proc/self/task").iterdir()
+                for pid in (task / "children").read_text().split()
+                if b"IotCoreBroker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            ]
+            os.kill(child, signal.SIGKILL)
+            await trio.sleep(5)
+
+
+async def test_a_message_too_large_to_keep_does_not_come_back_for_ever(mosquitto: Mosquitto) -> None:
+    async with linked(mosquitto.port, "t/#") as peer, linked(mosquitto.port, client_id="source") as source:
+        await source.link.publish("t/large", b"x" * 3_000_000)
+        await source.link.publish("t/behind", b"2")
+        await peer.wait_for(lambda: len(peer.messages) == 2)
+
+        assert [message.topic for message in peer.messages] == [b"t/large", b"t/behind"]
+        assert peer.link.statistics().failures == 0
 
 
 def test_paho_still_makes_its_socket_where_we_replace_it() -> None:

@@ -87,6 +87,18 @@ def test_what_could_not_be_handed_over_is_next_again() -> None:
     assert [outbox.next(0.0), outbox.next(0.0)] == [first, second]
 
 
+def test_a_broker_that_never_acknowledges_does_not_stop_what_comes_after() -> None:
+    outbox = Outbox(in_flight=1)
+    forgotten, second = message("1", deadline=5.0), message("2", deadline=20.0)
+    outbox.put(forgotten)
+    outbox.put(second)
+    outbox.sent(outbox.next(0.0) or forgotten, 1)
+
+    assert outbox.next(4.0) is None
+    assert outbox.next(5.0) is second
+    assert forgotten.outcome is Outcome.UNKNOWN
+
+
 class OutboxMachine(RuleBasedStateMachine):
     """Whatever happens, every message ends once, and nothing past its deadline is handed out."""
 
@@ -146,7 +158,9 @@ class OutboxMachine(RuleBasedStateMachine):
     @invariant()
     def every_message_is_counted_once(self) -> None:
         ended = [one for one in self.all if one.outcome not in (Outcome.WAITING, Outcome.SENT)]
-        assert len(ended) == self.outbox.acknowledged + self.outbox.expired + self.outbox.unknown
+        assert len(ended) == sum(
+            (self.outbox.acknowledged, self.outbox.handed_over, self.outbox.expired, self.outbox.unknown)
+        )
 
 
 OutboxMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -10,7 +10,7 @@ import pytest
 
 from growy.config import StoreConfig
 from growy.fleet.journal import FleetJournal, from_row, to_row
-from growy.fleet.registry import MAX_DEVICES, OFFLINE_AFTER_MS, Device, DeviceStatus, Fleet, describe
+from growy.fleet.registry import MAX_DEVICES, OFFLINE_AFTER_S, Device, DeviceStatus, Fleet, describe
 from growy.store.store import open_store
 from growy.wire.decode import decode
 from growy.wire.topics import parse_topic
@@ -24,13 +24,21 @@ class Heard:
 
     published: list[tuple[str, bytes]] = attrs.Factory(list)
     changes: list[tuple[str, str]] = attrs.Factory(list)
+    room: bool = True
+    now_s: float = 1000.0
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        if self.room:
+            self.published.append((topic, payload))
+        return self.room
 
     def fleet(self, *, auto_approve: bool = True, known: tuple[Device, ...] = ()) -> Fleet:
         return Fleet(
             auto_approve=auto_approve,
-            publish=lambda topic, payload: self.published.append((topic, payload)),
+            publish=self.publish,
             on_change=lambda event, device: self.changes.append((event, device.status.value)),
             known=known,
+            clock=lambda: self.now_s,
         )
 
 
@@ -89,11 +97,43 @@ def test_the_will_and_silence_both_end_in_offline_and_a_word_brings_it_back() ->
 
     hear(fleet, "system/heartbeat", HEARTBEAT, NOW + 1000)
     assert fleet.devices()[0].status is DeviceStatus.ONLINE
-    fleet.tick(NOW + 1000 + OFFLINE_AFTER_MS)
+    heard.now_s += OFFLINE_AFTER_S
+    fleet.tick()
     assert fleet.devices()[0].status is DeviceStatus.ONLINE
-    fleet.tick(NOW + 1001 + OFFLINE_AFTER_MS)
+    heard.now_s += 1
+    fleet.tick()
     assert fleet.devices()[0].status is DeviceStatus.OFFLINE
     assert fleet.statistics().offline == 1
+
+
+@pytest.mark.parametrize("jump_ms", [-3_600_000, 3_600_000])
+def test_a_jump_of_the_clock_of_the_pi_changes_nobodys_presence(jump_ms: int) -> None:
+    heard = Heard()
+    fleet = heard.fleet()
+    hear(fleet, "system/heartbeat", HEARTBEAT)
+    hear(fleet, "system/heartbeat", HEARTBEAT, NOW + jump_ms)
+    fleet.tick()
+    assert fleet.devices()[0].online
+
+    heard.now_s += OFFLINE_AFTER_S + 1
+    fleet.tick()
+    assert not fleet.devices()[0].online
+
+
+def test_an_answer_that_found_no_room_is_not_counted_as_given() -> None:
+    heard = Heard(room=False)
+    fleet = heard.fleet()
+    hear(fleet, "system/heartbeat", HEARTBEAT)
+
+    assert fleet.statistics().acknowledged == 0
+    assert fleet.statistics().unacknowledged == 1
+
+
+def test_a_device_that_waits_for_approval_is_online_all_the_same() -> None:
+    fleet = Heard().fleet(auto_approve=False)
+    hear(fleet, "system/heartbeat", HEARTBEAT)
+
+    assert (fleet.statistics().online, fleet.statistics().pending_approval) == (1, 1)
 
 
 def test_a_retained_will_is_older_than_what_was_heard_since() -> None:
@@ -154,7 +194,7 @@ async def test_a_restart_knows_the_devices_and_calls_them_offline_until_heard(tm
     fleet = Heard().fleet()
     hear(fleet, "system/heartbeat", {**HEARTBEAT, "active_handover_epoch": 4})
     async with open_store(StoreConfig(), tmp_path) as store:
-        await FleetJournal(fleet, store, lambda: NOW).write()
+        await FleetJournal(fleet, store).write()
         known = [from_row(row) for row in await store.device_rows()]
 
     again = Heard().fleet(auto_approve=False, known=tuple(known))

@@ -82,6 +82,52 @@ async def test_a_heartbeat_that_cannot_be_read_is_a_dead_letter_and_still_told(b
     assert statistics.outcomes["dead_letter"] == 1
 
 
+async def test_heartbeats_are_answered_however_long_the_disk_is_full(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, limit=50) as bench:
+        bench.disk.free = 0
+        heartbeat = {"ts": 0, "uptime": 5, "heap_free": 1, "wifi_rssi": -50}
+        await bench.deliver(bench.reading("ds18b20", 400))
+        with trio.fail_after(5):
+            for _ in range(200):
+                await bench.deliver(
+                    bench.message("kaiser/god/esp/ESP_00AA01/system/heartbeat", heartbeat, qos=0)
+                )
+
+    assert len(bench.events) == 200
+
+
+async def test_dead_letters_that_wait_for_the_disk_are_bounded(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, limit=5000) as bench:
+        bench.disk.free = 0
+        for _ in range(20):
+            await bench.deliver(*(bench.message("nonsense", b"x" * 9000) for _ in range(100)))
+            await trio.sleep(0.01)
+        bench.disk.free = 1 << 40
+        with trio.fail_after(20):
+            await bench.intake.flush()
+        letters = await bench.store.dead_letters(5000)
+
+    assert len(letters) <= 1000
+    assert {letter.size for letter in letters} == {9000}
+    assert sum(bench.intake.statistics().dead_letters.values()) == 2000
+
+
+async def test_a_series_too_many_costs_the_rest_of_its_batch_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("growy.intake.slots.MAX_SERIES", 2)
+    readings = [
+        {"gpio": gpio, "sensor_type": "moisture", "raw": 2000, "seq": n}
+        for n, gpio in enumerate((32, 33, 34, 32))
+    ]
+    statistics = await bench.deliver_all(
+        bench.message("kaiser/god/esp/ESP_00AA01/sensor/batch", {"readings": readings})
+    )
+
+    assert statistics.readings_committed == 3
+    assert statistics.dead_letters == {"too_many_series": 1}
+
+
 async def test_a_full_disk_stops_acknowledgements_and_nothing_is_lost(bench: Bench) -> None:
     bench.disk.free = 0
     await bench.deliver(bench.reading("ds18b20", 400, seq=1))
@@ -315,4 +361,5 @@ async def test_a_fault_in_a_handler_costs_one_message_only(
     )
 
     assert statistics.dead_letters == {"handler_fault": 1}
+    assert statistics.handler_faults == 1
     assert statistics.readings_committed == 1

@@ -17,7 +17,7 @@ readings = st.tuples(st.integers(1, 3), st.integers(0, 5), st.sampled_from([0, S
 
 @given(st.lists(readings, max_size=60))
 def test_each_distinct_reading_passes_once(sequence: list[tuple[int, int, int, int]]) -> None:
-    replay = ReplayFilter()
+    replay = ReplayFilter(memory=1000)
     passed = [reading for reading in sequence if not replay.seen(*reading, dup=False, boot=1)]
 
     assert len(passed) == len(set(passed))
@@ -34,14 +34,14 @@ def test_memory_is_bounded_and_holds_at_least_what_it_says() -> None:
 
 
 def test_without_counter_and_clock_only_the_broker_can_tell() -> None:
-    replay = ReplayFilter()
+    replay = ReplayFilter(memory=1000)
     assert not replay.seen(1, NO_SEQ, 0, 4095.0, dup=False)
     assert not replay.seen(1, NO_SEQ, 0, 4095.0, dup=False), "a sensor at its rail says the same for hours"
     assert replay.seen(1, NO_SEQ, 0, 4095.0, dup=True)
 
 
 def test_without_a_clock_a_new_boot_is_not_a_replay_of_the_last() -> None:
-    replay = ReplayFilter()
+    replay = ReplayFilter(memory=1000)
     assert not replay.seen(1, 5, 0, 4095.0, dup=False, boot=0)
     assert replay.seen(1, 5, 0, 4095.0, dup=False, boot=0), (
         "the device says it again: its acknowledgement was lost"
@@ -60,6 +60,46 @@ async def test_a_device_without_a_clock_that_reboots_loses_nothing(bench: Bench)
         await bench.deliver_all(heartbeat(5), *readings, heartbeat(65))
 
     assert len(await bench.stored("moisture")) == 6
+
+
+async def test_a_power_cut_for_both_is_no_replay_either(tmp_path: Path) -> None:
+    for _ in range(3):
+        async with open_bench(tmp_path) as bench:
+            readings = [bench.reading("moisture", 2000, seq=seq, ts=0) for seq in (1, 2)]
+            await bench.deliver_all(*readings)
+            stored = await bench.stored("moisture")
+
+    assert len(stored) == 6
+
+
+async def test_as_much_as_the_intake_holds_is_recognised_when_it_all_comes_again(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, limit=2000) as bench:
+        batches = []
+        for first in range(0, 2000, 100):
+            readings = [
+                {"gpio": 32, "sensor_type": "moisture", "raw": 7, "seq": first + n} for n in range(100)
+            ]
+            batches.append(bench.message("kaiser/god/esp/ESP_00AA01/sensor/batch", {"readings": readings}))
+        await bench.deliver_all(*batches)
+        await bench.deliver_all(*(batch._replace(dup=True) for batch in batches), epoch=2)
+
+        assert bench.intake.statistics().readings_duplicate == 2000
+        assert len(await bench.stored("moisture")) == 2000
+
+
+async def test_identity_does_not_depend_on_our_clock(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as before:
+        reading = before.reading("ds18b20", 400, seq=1)
+        await before.deliver_all(reading)
+
+    async with open_bench(tmp_path) as after:
+        after.clock_ms -= 2_400_000  # a Pi without a clock chip wakes up in the past
+        await after.deliver_all(
+            reading._replace(dup=True), after.reading("ds18b20", 401, seq=2, ts=START_MS // 1000 + 60)
+        )
+        stored = await after.stored("ds18b20")
+
+    assert [(one.raw, one.ts_ms - START_MS) for one in stored] == [(400.0, 0), (401.0, 60_000)]
 
 
 async def test_a_large_batch_redelivered_after_a_restart_is_recognised_whole(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from growy.broker.link import Delivery
 from growy.config import SensorsConfig, StoreConfig
 from growy.intake import Intake
 from growy.intake.outcomes import IntakeStatistics
-from growy.intake.replay import DEFAULT_MEMORY
+from growy.intake.replay import memory_for
 from growy.model.reading import Columns, Reading
 from growy.sensors.pool import open_pool
 from growy.store.store import Store, open_store
@@ -75,7 +75,7 @@ class Bench:
         return self.message(f"kaiser/god/esp/{esp}/sensor/{gpio}/data", payload, **flags)
 
     async def deliver(self, *messages: Inbound, epoch: int = 1) -> None:
-        await self.intake.deliver(Delivery(epoch, list(messages), self.clock_ms))
+        await self.intake.deliver(Delivery(epoch, list(messages), self.clock_ms, trio.current_time()))
 
     async def deliver_all(self, *messages: Inbound, epoch: int = 1) -> IntakeStatistics:
         """Delivers and waits until all is committed."""
@@ -123,7 +123,7 @@ async def open_bench(
             on_request=take_request,
             on_seen=lambda topic, _now: bench.seen.append(topic.esp_id),
             on_readings=[lambda columns: bench.live.append(columns)],
-            committed=await store.newest_commits(DEFAULT_MEMORY),
+            committed=await store.newest_commits(memory_for(limit)),
         )
         bench = Bench(intake, store, disk)
         await nursery.start(pool.run)

@@ -70,7 +70,7 @@ def test_a_newer_version_is_found_before_anything_is_written(tmp_path: Path) -> 
 
 
 async def test_a_file_that_is_no_database_is_named(opener, folder: Path) -> None:
-    folder.mkdir()  # noqa: ASYNC240 - nothing else runs
+    folder.mkdir()
     (folder / "series.db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(StoreError, match="damaged"):
         async with opener():
