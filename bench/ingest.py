@@ -222,8 +222,29 @@ def main(count: int) -> None:
         say(f"(aim: p99 <= {1500 * COMMIT_INTERVAL_S:.0f}ms) rss_high_water_mib={growyd.memory_mib():.0f}")
     for name, settings in (("mosquitto_default", "max_queued_messages 0"), ("recommended", RECOMMENDED)):
         with growyd_on(settings) as (growyd, port):
-            window = growyd.parts()["broker_findings"]["window"]
-            say(f"window[{name}]={window} rate={saturated(growyd, port, count // 4):.0f}/s")
+            say(
+                f"window[{name}]={growyd.parts()['broker_findings']['window']} {cost_of_window(growyd, port)}"
+            )
+
+
+def cost_of_window(growyd: Growyd, port: int) -> str:
+    """What 1,000 readings a second cost the disk."""
+    publish(port, 1000, 1000)
+    growyd.wait(lambda parts: parts["intake"]["pending"] == 0)
+    before, written = growyd.parts()["store"], written_by(growyd.process.pid)
+    publish(port, 8000, 1000)
+    growyd.wait(lambda parts: parts["intake"]["pending"] == 0)
+    commits = growyd.parts()["store"]["commits"] - before["commits"]
+    each = (written_by(growyd.process.pid) - written) / 8000
+    return f"commits_per_s={commits / 8:.1f} bytes_written_per_reading={each:.1f}"
+
+
+def written_by(pid: int) -> int:
+    """Bytes that a process has caused to be written to the disk."""
+    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("write_bytes:"):
+            return int(line.split()[1])
+    return 0
 
 
 def say(line: str) -> None:

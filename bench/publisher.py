@@ -42,6 +42,8 @@ def publish(port: int, count: int, rate: float) -> dict[str, float]:
     esps = [b"ESP_BE%04X" % number for number in range(ESPS)]
     topics = [b"kaiser/god/esp/%s/sensor/4/data" % esp for esp in esps]
     roms = [b"28%014X" % number for number in range(SENSORS)]
+    # Two runs within one second must not look like one that was repeated.
+    first_seq = int(time.time() * 10) % 100_000 * 10_000 + 1
     sent = acknowledged = 0
     rest = 0
     begin = time.monotonic()
@@ -56,7 +58,7 @@ def publish(port: int, count: int, rate: float) -> dict[str, float]:
                 raw = 300 + (number * 7919) % 160
                 payload = PAYLOAD % (
                     esps[esp],
-                    number + 1,
+                    first_seq + number,
                     raw,
                     raw / 16,
                     now,

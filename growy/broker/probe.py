@@ -19,8 +19,10 @@ from growy.model.errors import BrokerError
 PROBE_TOPIC = "growyd/probe"
 BURST = 1200
 """Messages published at once: more than Mosquitto's default queue (1,000) holds beside its default window (20)."""
+FIRST_S = 2.0
+"""How long the first message of the burst may take."""
 QUIET_S = 0.3
-"""No message for this long means that the broker waits for acknowledgements."""
+"""No message for this long after one means that the broker waits for acknowledgements."""
 LIMIT_S = 8.0
 LARGE = 8192
 """The firmware's own limit for inbound messages: a broker must pass on what an ESP32 can take."""
@@ -104,15 +106,15 @@ async def _probe(endpoint: Endpoint, topic: str) -> BrokerFindings:
             await connection.handshake([(topic, 1)], None, early.extend)
             for number in range(BURST):
                 connection.publish(topic, b"%d" % number, qos=1, retain=False)
-            held = await _take(connection)
+            held = await _take(connection, FIRST_S)
             window = len(held)
             arrived = window
             while held:
                 connection.write(pubacks([message.mid for message in held]))
-                held = await _take(connection) if arrived < BURST else []
+                held = await _take(connection, QUIET_S) if arrived < BURST else []
                 arrived += len(held)
             connection.publish(topic, b"x" * LARGE, qos=1, retain=False)
-            large = await _take(connection)
+            large = await _take(connection, FIRST_S)
             nursery.cancel_scope.cancel()
     finally:
         await connection.close(None)
@@ -124,11 +126,11 @@ async def _probe(endpoint: Endpoint, topic: str) -> BrokerFindings:
     return judge(window, arrived, BURST, any(len(message.payload) == LARGE for message in large))
 
 
-async def _take(connection: Connection) -> list[Inbound]:
-    """What the broker sends until it falls quiet; nothing is acknowledged."""
+async def _take(connection: Connection, patience_s: float) -> list[Inbound]:
+    """What the broker sends until it falls quiet; nothing is acknowledged. `patience_s`: for the first of it."""
     messages: list[Inbound] = []
     while True:
-        with trio.move_on_after(QUIET_S) as quiet:
+        with trio.move_on_after(QUIET_S if messages else patience_s) as quiet:
             messages += await connection.read()
         if quiet.cancelled_caught:
             return messages

@@ -17,6 +17,8 @@ from growy.model.reading import Columns
 _COLUMNS = tuple(field.name for field in attrs.fields(Columns))
 _UNSIGNED = (np.uint8, np.uint16, np.uint32)
 _EXACT = 2**53
+WORTH_IT = 64
+"""Fewer rows save less than the searching costs a small commit."""
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -85,8 +87,11 @@ class NarrowColumns:
         return sum(0 if column.data is None else column.data.nbytes for column in self._columns)
 
 
-def narrow(columns: Columns) -> NarrowColumns:
-    """A small copy of columns."""
+def narrow(columns: Columns, *, at_least: int = WORTH_IT) -> NarrowColumns:
+    """A small copy of columns; fewer rows than `at_least` are kept as they are."""
+    if len(columns) < at_least:
+        plain = (getattr(columns, name) for name in _COLUMNS)
+        return NarrowColumns(len(columns), tuple(_Column(column, 0, column.dtype) for column in plain))
     packed = []
     for name in _COLUMNS:
         column = getattr(columns, name)
