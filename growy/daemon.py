@@ -20,8 +20,8 @@ from growy import __version__
 from growy.broker.embedded import open_embedded_broker
 from growy.broker.engine import Endpoint
 from growy.broker.link import Link
-from growy.broker.probe import BrokerFindings, probe_broker
 from growy.broker.reconnect import Backoff
+from growy.broker.survey import BrokerSurvey
 from growy.config import Config
 from growy.fleet.enhanced import EnhancedResponder
 from growy.fleet.journal import FleetJournal, from_row
@@ -29,9 +29,7 @@ from growy.fleet.processed import ProcessedPublisher
 from growy.fleet.registry import Fleet, describe
 from growy.fleet.server_status import ServerStatus
 from growy.intake import Intake
-from growy.intake.pipeline import DEFAULT_WINDOW
 from growy.intake.replay import memory_for
-from growy.model.errors import BrokerError
 from growy.model.reading import Columns
 from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
@@ -47,9 +45,6 @@ log = get_log(__name__)
 
 STOP_WITHIN_S = 4.0
 """What cannot be committed by then stays with the broker. The goodbye after it takes a second at most."""
-
-SURVEY_S = 5.0
-"""How often it is looked whether the broker has begun anew."""
 
 
 def wall_ms() -> int:
@@ -73,8 +68,7 @@ class Daemon:
     enhanced: EnhancedResponder
     journal: FleetJournal
     status: ServerStatus
-    findings: list[BrokerFindings]
-    """What the broker was found to be like; empty until it has been measured."""
+    survey: BrokerSurvey
     stop: trio.Event
     """Set it to end the daemon in order."""
 
@@ -115,7 +109,7 @@ async def _run(
             if config.sensors.publish_processed:
                 await doors.start(daemon.processed.run)
             doors.start_soon(daemon.status.repeat, partial(daemon.link.publish, retain=True))
-            doors.start_soon(survey, daemon)
+            doors.start_soon(daemon.survey.run)
             doors.start_soon(stop_on_signal, signals, daemon.stop)
             notifier = Notifier.from_environ(os.environ)
             notifier.ready(f"listening on {daemon.web.url}")
@@ -146,8 +140,7 @@ async def open_daemon(
         known = [from_row(row) for row in await store.device_rows()]
 
         status = ServerStatus(config.node.kaiser_id, wall_ms)
-        findings: list[BrokerFindings] = []
-        hub = LiveHub(store.catalog, zone_of=lambda esp_id: zone_of(fleet, esp_id))
+        hub = LiveHub(store.catalog, zone_of=lambda esp_id: fleet.zone_of(esp_id))
         link = Link(
             endpoint,
             subscriptions=subscriptions(config.node.kaiser_id),
@@ -189,13 +182,14 @@ async def open_daemon(
             on_committed=on_committed,
             committed=await store.newest_commits(memory_for(config.broker.intake_limit)),
         )
+        survey = BrokerSurvey(link, endpoint, config.broker.inflight_window, on_window=intake.set_window)
         parts: dict[str, Callable[[], object]] = {
             "intake": intake.statistics,
             "broker": link.statistics,
             "fleet": fleet.statistics,
             "processed": processed.statistics,
             "pi_enhanced": enhanced.statistics,
-            "broker_findings": lambda: findings[-1] if findings else None,
+            "broker_findings": lambda: survey.findings,
         }
         app = App(
             node=config.node.kaiser_id,
@@ -223,7 +217,7 @@ async def open_daemon(
             enhanced=enhanced,
             journal=FleetJournal(fleet, store),
             status=status,
-            findings=findings,
+            survey=survey,
             stop=trio.Event(),
         )
 
@@ -263,38 +257,6 @@ def vitals_of(config: Config, store: Store, pool: Pool, link: Link, fleet: Fleet
         devices=fleet_now.devices,
         devices_online=fleet_now.online,
     )
-
-
-def zone_of(fleet: Fleet, esp_id: str) -> str | None:
-    device = fleet.get(esp_id)
-    return None if device is None else device.zone_id or None
-
-
-async def survey(daemon: Daemon) -> None:
-    """Measures the broker, again whenever it has begun anew, and tells the intake how far it sends ahead."""
-    configured = daemon.config.broker.inflight_window
-    if configured:
-        daemon.intake.window = configured
-        return
-    measured = -1
-    while True:
-        await daemon.link.wait_connected()
-        lost = daemon.link.statistics().sessions_lost
-        if lost != measured:
-            measured = lost
-            daemon.intake.window = DEFAULT_WINDOW
-            try:
-                found = await probe_broker(daemon.endpoint)
-            except BrokerError as error:
-                log.warning(
-                    "the broker could not be measured", error=str(error), assumed_window=DEFAULT_WINDOW
-                )
-            else:
-                daemon.findings.append(found)
-                daemon.intake.window = 0 if found.window_is_whole_burst else found.window
-                for sentence in found.advice:
-                    log.warning("broker settings", advice=sentence)
-        await trio.sleep(SURVEY_S)
 
 
 async def stop_on_signal(signals: AsyncIterator[int], stop: trio.Event) -> None:

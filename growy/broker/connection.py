@@ -229,6 +229,7 @@ class Connection:
 
         Not orderly: only closes, so that the broker says the will.
         """
+        # A connection that dies while it is closed has been closed; what was not acknowledged comes again.
         with trio.move_on_after(GOODBYE_S, shield=True), contextlib.suppress(*LOST):
             # After a write that was cut short the stream stands in the middle of a frame: nothing can follow.
             if orderly and not self._writing and self._engine.connack is not None:

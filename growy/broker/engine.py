@@ -8,7 +8,6 @@ fresh one, so nothing that paho still held can be sent again behind our back, pa
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -198,8 +197,7 @@ class Engine:
 
     def disconnect(self) -> None:
         """Says DISCONNECT, so that the broker does not publish the will."""
-        with contextlib.suppress(ValueError):
-            self._client.disconnect()
+        self._client.disconnect()
         self._flush()
 
     def _flush(self) -> None:

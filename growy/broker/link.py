@@ -29,8 +29,6 @@ log = get_log(__name__)
 
 WRITE_AHEAD = 1 << 16
 """Bytes collected for the socket before ordinary publishes wait in the outbox instead, where they can still expire."""
-
-
 LASTING_S = 10.0
 """A connection that has lived this long counts as good."""
 

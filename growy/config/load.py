@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -87,7 +88,7 @@ def load(
         else:
             values[setting.section][setting.name] = value
             origin[given.path] = given.origin
-    sections: dict[str, object] = {}
+    sections: dict[str, Any] = {}  # of the kinds in SECTIONS, which are those of Config's fields
     for section in SECTIONS:
         if section in faulty_sections:
             continue
@@ -99,7 +100,7 @@ def load(
     if faults:
         number = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
         raise ConfigError(f"The settings have {number}", tuple(faults), cure=CURE)
-    return Loaded(Config(**sections), origin)  # type: ignore[arg-type]  # the kinds of SECTIONS
+    return Loaded(Config(**sections), origin)
 
 
 def _taken(setting: Setting, given: _Given) -> tuple[object, str]:

@@ -32,12 +32,12 @@ def _same(kind: type[T]) -> Callable[[object, type], T]:
 
 
 def _float(value: object, _: type) -> float:
-    if type(value) not in (int, float):
-        raise ValueError(value)
-    try:
-        return float(value)  # type: ignore[arg-type]  # an int or a float
-    except OverflowError as error:
-        raise ValueError(value) from error
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ValueError(value) from error
+    raise ValueError(value)
 
 
 def _text(value: object, _: type) -> str:

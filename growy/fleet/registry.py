@@ -127,6 +127,11 @@ class Fleet:
     def get(self, esp_id: str) -> Device | None:
         return self._devices.get(esp_id)
 
+    def zone_of(self, esp_id: str) -> str | None:
+        """The zone that a device is in now, as it says; None where it says none."""
+        device = self._devices.get(esp_id)
+        return None if device is None else device.zone_id or None
+
     def handle(self, topic: Topic, message: Message | None, now_ms: int) -> None:
         """Takes any message of a device that is not a reading. None: a heartbeat that cannot be read."""
         if isinstance(message, Will):

@@ -18,6 +18,7 @@ import numpy as np
 import trio
 
 from growy.broker.link import Delivery
+from growy.broker.survey import DEFAULT_WINDOW
 from growy.intake.derive import Deriver
 from growy.intake.gather import MAX_LETTERS, Gathered, Gatherer, OnEvent, OnRequest, OnSeen
 from growy.intake.outcomes import IntakeStatistics, Outcomes
@@ -29,15 +30,12 @@ from growy.ops.log import get_log
 from growy.sensors.pool import Pool
 from growy.store.deadletters import DeadLetter
 from growy.store.store import Store
+from growy.wire.batch import MAX_READINGS
 
 log = get_log(__name__)
 
-DEFAULT_WINDOW = 20
-"""Mosquitto's default for messages sent ahead of acknowledgement: assumed until the broker has been measured."""
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 """Pauses between attempts while the disk refuses; the last one repeats."""
-MAX_BATCH = 1000
-"""Readings of one message at most (the wire room refuses more)."""
 CONVERT_AHEAD = 4096
 """Readings of one conversion batch at most: bounds how long the first of a backlog waits for the last."""
 
@@ -103,7 +101,7 @@ class Intake:
         self._outcomes = Outcomes()
         self.slots = Slots(store.catalog, store.conversions, pool.registry, setup_of)
         # What is held and one delivery more: a batch may be the last that fits.
-        replay = ReplayFilter(memory_for(limit + MAX_BATCH))
+        replay = ReplayFilter(memory_for(limit + MAX_READINGS))
         not_before_ms = 0
         if committed is not None and len(committed):
             replay.remember(committed)
@@ -123,8 +121,12 @@ class Intake:
         """Readings received and not yet committed: a message can hold a thousand."""
         self._flushing = False
         self._store_waiting = False
-        self.window = DEFAULT_WINDOW
-        """Messages that the broker sends ahead of acknowledgement, as far as we know; 0: no limit."""
+        self._window = DEFAULT_WINDOW
+
+    def set_window(self, messages: int) -> None:
+        """How many messages the broker sends ahead of acknowledgement, as far as we know; 0: no limit."""
+        self._window = messages
+        self._commit_waits.set()
 
     # -- gather --------------------------------------------------------------------------------------------------
 
@@ -230,7 +232,7 @@ class Intake:
         if self._flushing or not ready.needs_commit:
             return -math.inf
         # Half the window: the broker fills the other half while this one is being committed.
-        if self.window and ready.unacknowledged >= max(1, self.window // 2):
+        if self._window and ready.unacknowledged >= max(1, self._window // 2):
             return -math.inf
         if max(self._pending, self._held) >= self._limit // 2:
             return -math.inf

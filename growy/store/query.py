@@ -7,7 +7,6 @@ belong to it. Must never show a reading twice or one that is not committed."""
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
@@ -75,8 +74,8 @@ def snapshot(db: apsw.Connection, unsealed: UnsealedCommits) -> Iterator[Unseale
                 return
         finally:
             db.execute("ROLLBACK")
-        # A sealing transaction lies between the two looks: its mark reaches memory within microseconds.
-        time.sleep(0.0005)
+        # A sealing transaction lies between the two looks: its mark is about to reach memory.
+        unsealed.wait_beyond(look.mark)
 
 
 def width_of(resolution: str) -> int:

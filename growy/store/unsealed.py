@@ -11,8 +11,12 @@ import threading
 
 import attrs
 
+from growy.model.errors import StoreError
 from growy.model.reading import Columns
 from growy.store.narrow import NarrowColumns, narrow
+
+MARK_WITHIN_S = 10.0
+"""A sealing transaction's mark follows its COMMIT within microseconds; a card that stalls must not make it an error."""
 
 
 @attrs.frozen(slots=True)
@@ -62,7 +66,7 @@ class UnsealedCommits:
     """The growing and shrinking set itself. Changed in the writer's thread only, right after COMMIT."""
 
     def __init__(self, mark: SealMark) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._mark = mark
         self._commits: dict[int, NarrowColumns] = {}
         self._rows = 0
@@ -102,6 +106,17 @@ class UnsealedCommits:
             self._mark = mark
             for commit_id in [key for key in self._commits if key <= mark.sealed]:
                 self._rows -= len(self._commits.pop(commit_id))
+            self._lock.notify_all()
+
+    def wait_beyond(self, mark: SealMark) -> None:
+        """Blocks until a later mark stands here. For readers' threads that see it in the database already.
+
+        Raises:
+            StoreError: it does not come; the writer's thread has failed between its COMMIT and here.
+        """
+        with self._lock:
+            if not self._lock.wait_for(lambda: self._mark != mark, MARK_WITHIN_S):
+                raise StoreError("The store's memory has not followed its database", cure="Restart growyd")
 
     def look(self) -> Unsealed:
         with self._lock:

@@ -12,9 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import apsw
+import attrs
 import trio
 
 from growy.model.errors import StoreError
@@ -39,14 +40,12 @@ def transaction(db: apsw.Connection) -> Iterator[None]:
         raise
 
 
-class _Job(Generic[T]):
-    """A call and its answer; `done` is set on the trio thread."""
+@attrs.frozen(eq=False)
+class _Job:
+    """Work for the thread; it keeps its own answer and never raises. `done` is set on the trio thread."""
 
-    def __init__(self, call: Callable[[], T]) -> None:
-        self.call = call
-        self.done = trio.Event()
-        self.answer: T | None = None
-        self.error: BaseException | None = None
+    work: Callable[[], None]
+    done: trio.Event = attrs.field(factory=trio.Event)
 
 
 class Writer:
@@ -54,7 +53,7 @@ class Writer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._room = trio.Semaphore(QUEUED_JOBS)
         self._token = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._work, name="growyd-writer", daemon=True)
@@ -73,16 +72,25 @@ class Writer:
         """
         if self._closed:
             raise StoreError("the store is closed")
+        answers: list[T] = []
+        errors: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                answers.append(call())
+            except BaseException as error:  # noqa: BLE001 - raised again in the caller, who waits for it
+                errors.append(error)
+
+        job = _Job(work)
         async with self._room:
-            job: _Job[T] = _Job(call)
-            self._jobs.put(job)  # type: ignore[arg-type]
+            self._jobs.put(job)
             with trio.CancelScope(shield=True):
                 await job.done.wait()
-        if isinstance(job.error, apsw.Error | OSError):
-            raise typed(job.error, self._directory, db) from job.error
-        if job.error is not None:
-            raise job.error
-        return job.answer  # type: ignore[return-value]
+        for error in errors:
+            if isinstance(error, apsw.Error | OSError):
+                raise typed(error, self._directory, db) from error
+            raise error
+        return answers[0]
 
     async def close(self) -> None:
         """Finish what is queued, then end the thread. Takes no more jobs."""
@@ -93,10 +101,7 @@ class Writer:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            try:
-                job.answer = job.call()
-            except BaseException as error:  # noqa: BLE001 - raised again in the caller, who waits for it
-                job.error = error
+            job.work()
             try:
                 self._token.run_sync_soon(job.done.set)
             except trio.RunFinishedError:

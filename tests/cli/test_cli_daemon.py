@@ -314,7 +314,6 @@ def test_devices_that_cannot_be_are_refused_in_words():
     assert "Attribute(" not in err
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 def test_a_full_disk_behind_the_output_is_said():
     with open("/dev/full", "w") as full:
         process = subprocess.Popen(

@@ -30,9 +30,15 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 WELL = Vitals(broker_connected=True, store_state="ok", workers=2, workers_alive=2)
 
 
+class UnitFile(configparser.ConfigParser):
+    """systemd's option names keep their capitals."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
 def unit() -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser = UnitFile(interpolation=None, strict=False)
     parser.read(ROOT / "systemd" / "growyd.service")
     return parser
 

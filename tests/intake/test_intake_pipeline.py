@@ -51,7 +51,7 @@ async def test_live_before_the_commit_and_acknowledged_only_after(tmp_path: Path
 
 async def test_a_full_window_is_committed_before_its_time(tmp_path: Path) -> None:
     async with open_bench(tmp_path, interval_s=30.0) as bench:
-        bench.intake.window = 20
+        bench.intake.set_window(20)
         await bench.deliver(*(bench.reading("ds18b20", 400 + n, seq=n) for n in range(10)))
 
         with trio.fail_after(5):

@@ -62,7 +62,7 @@ def sim_broker() -> Iterator[RealBroker]:
 def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., RealBroker]]:
     """Starts Mosquittos with extra configuration lines."""
     if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
+        pytest.fail("the mosquitto program is missing: apt-get install mosquitto")
     running: list[subprocess.Popen[bytes]] = []
 
     def make(*lines: str) -> RealBroker:
