@@ -27,10 +27,7 @@ def mosquitto_with(tmp_path: Path) -> Iterator[object]:
 
     def make(settings: str = "") -> Mosquitto:
         directory = tmp_path / f"mosquitto{len(started)}"
-        directory.mkdir(mode=0o777)
-        # Debian's mosquitto, started as root, becomes the user mosquitto and must write its session store here.
-        for folder in (directory, *tmp_path.parents[:1], tmp_path):
-            folder.chmod(0o777)
+        directory.mkdir()
         broker = Mosquitto(directory, settings)
         started.append(broker)
         broker.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -40,10 +41,10 @@ def test_the_daemon_killed_at_random_moments(growyd: Growyd, mosquitto: Mosquitt
     publisher = Publisher(mosquitto.port, RATE)
     publisher.start()
     for _ in range(400 if long_form else 20):
-        time.sleep(chance.uniform(0.0, 1.0))
+        time.sleep(chance.uniform(0.0, 1.0))  # the random moment itself
         growyd.kill()
         growyd.start()
-    time.sleep(0.5)
+    publisher.wait_for_more(200)
     acknowledged = publisher.finish()
     settle(growyd)
     assert growyd.stop()[0] == 0
@@ -65,12 +66,12 @@ def test_the_broker_killed_in_the_middle(
     publisher = Publisher(broker.port, RATE)
     publisher.start()
     for _ in range(40 if long_form else 3):
-        time.sleep(1.5)
+        publisher.wait_for_more(300)
         broker.kill(signal.SIGKILL)
-        time.sleep(0.3)
+        growyd.wait(lambda parts: parts["broker"]["state"] != "connected")
         broker.start()
         growyd.wait(lambda parts: parts["broker"]["state"] == "connected")
-    time.sleep(2)
+    publisher.wait_for_more(300)
     acknowledged = publisher.finish()
     settle(growyd)
     assert growyd.stop()[0] == 0
@@ -83,10 +84,10 @@ def test_the_worker_killed_in_the_middle(growyd: Growyd, mosquitto: Mosquitto) -
     publisher = Publisher(mosquitto.port, RATE)
     publisher.start()
     for _ in range(5):
-        time.sleep(0.6)
+        publisher.wait_for_more(200)
         for worker in growyd.workers():
             os.kill(worker, signal.SIGKILL)
-    time.sleep(1)
+    publisher.wait_for_more(300)
     acknowledged = publisher.finish()
     settle(growyd)
     assert growyd.stop()[0] == 0
@@ -100,7 +101,7 @@ def test_the_worker_killed_in_the_middle(growyd: Growyd, mosquitto: Mosquitto) -
 def test_sigterm_flushes_everything_within_five_seconds(growyd: Growyd, mosquitto: Mosquitto) -> None:
     publisher = Publisher(mosquitto.port, RATE)
     publisher.start()
-    time.sleep(2)
+    publisher.wait_for_more(700)
     code, seconds = growyd.stop()
     before = {reading.seq for reading in growyd.stored()}
     acknowledged_then = set(publisher.acknowledged)
@@ -114,3 +115,39 @@ def test_sigterm_flushes_everything_within_five_seconds(growyd: Growyd, mosquitt
     assert len(before) > 500
     assert before <= acknowledged_then | acknowledged
     assert_exactly_once(growyd.stored(), acknowledged)
+
+
+def test_a_disk_that_fills_while_running_stops_acknowledgements_and_goes_on_by_itself(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    folder = tmp_path / "growy"
+    folder.mkdir()
+    ballast = tmp_path / "ballast"
+    free_mb = shutil.disk_usage(folder).free // 1_048_576
+    growyd = Growyd(folder, mosquitto.port, f"min_free_mb = {free_mb - 200}\n")
+    growyd.start()
+    publisher = Publisher(mosquitto.port, 100.0)
+    publisher.start()
+    try:
+        publisher.wait_for_more(50)
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 400 * 1_048_576)
+        growyd.wait(lambda parts: parts["intake"]["store_waiting"])
+        acknowledged = growyd.parts()["broker"]["messages_acknowledged"]
+        publisher.wait_for_more(100)  # the broker takes them, and keeps them
+        health = growyd.ask("/health")
+        assert growyd.parts()["broker"]["messages_acknowledged"] == acknowledged
+        assert health["status"] == "degraded"
+        assert "store_full" in [cause["code"] for cause in health["causes"]]
+
+        ballast.unlink()
+        growyd.wait(lambda parts: not parts["intake"]["store_waiting"])
+        publisher.wait_for_more(50)
+        promised = publisher.finish()
+        settle(growyd)
+        assert growyd.ask("/health")["status"] == "healthy"
+        assert growyd.stop()[0] == 0
+        assert_exactly_once(growyd.stored(), promised)
+    finally:
+        growyd.end()
+        ballast.unlink(missing_ok=True)

@@ -39,7 +39,8 @@ class Mosquitto:
         self.pid_file = directory / "mosquitto.pid"
         self._config = directory / "mosquitto.conf"
         self._config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+            # Started as root it would become the user mosquitto, who may not see a test's folder.
+            f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
             f"persistence_location {directory}/\nlog_dest file {directory}/mosquitto.log\n{settings}\n"
         )
         self._process: subprocess.Popen[bytes] | None = None

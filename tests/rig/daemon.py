@@ -163,6 +163,15 @@ class Publisher:
             else:
                 self._came.append(mid)
 
+    def wait_for_more(self, count: int, seconds: float = 30.0) -> None:
+        """Until the broker has acknowledged this many further readings."""
+        goal = len(self.acknowledged) + count
+        deadline = time.monotonic() + seconds
+        while len(self.acknowledged) < goal:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the broker acknowledged {len(self.acknowledged)} readings, not {goal}")
+            time.sleep(0.01)
+
     def finish(self, seconds: float = 20.0) -> set[int]:
         """Stops publishing, waits for the last acknowledgements; returns what the broker has promised to deliver."""
         self._stop.set()
