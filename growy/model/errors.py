@@ -155,6 +155,81 @@ class SensorNotFound(NotFound):
     numeric_code = 5210
 
 
+class ActuatorNotFound(NotFound):
+    code = "ACTUATOR_NOT_FOUND"
+    numeric_code = 5211
+
+
+class ZoneNotFound(NotFound):
+    code = "ZONE_NOT_FOUND"
+    numeric_code = 5783
+
+
+class SubzoneNotFound(NotFound):
+    code = "SUBZONE_NOT_FOUND"
+    numeric_code = 5780
+
+
+class Duplicate(GrowyError):
+    """Something of that name exists already."""
+
+    code = "DUPLICATE"
+    numeric_code = 5208
+    http_status = 409
+
+
+class DeviceError(GrowyError):
+    """A device cannot do, or did not do, what was asked of it."""
+
+    code = "ESP_COMMAND_FAILED"
+    numeric_code = 5008
+    http_status = 409
+
+
+class DeviceOffline(DeviceError):
+    """The device is not there. Nothing was sent."""
+
+    code = "DEVICE_OFFLINE"
+    numeric_code = 5414
+
+
+class DeviceNotReady(DeviceError):
+    """The device is there, but its session has only just begun, or it refuses growyd's answers. Nothing was sent."""
+
+    code = "DEVICE_NOT_READY"
+    numeric_code = 5418
+
+
+class DeviceNotApproved(DeviceError):
+    """The device waits for approval, was rejected or deleted. Nothing was sent."""
+
+    code = "DEVICE_NOT_APPROVED"
+    numeric_code = 5405
+    http_status = 403
+
+
+class DeviceRefused(DeviceError):
+    """The device answered that it will not; `details` has its reason."""
+
+    code = "DEVICE_REFUSED"
+
+
+class DeviceSilent(DeviceError):
+    """The device did not answer in time. It may have done what was asked."""
+
+    code = "GATEWAY_TIMEOUT"
+    numeric_code = 5403
+    http_status = 504
+
+
+class NotSupported(DeviceError):
+    """No firmware can do this; growyd does not pretend."""
+
+    code = "COMMAND_NOT_SUPPORTED"
+    numeric_code = 5417
+    http_status = 501
+
+
 class Invalid(GrowyError):
     """A request's value is wrong."""
 
