@@ -89,7 +89,8 @@ class SensorConfig:
     """0: none stored."""
     raw_mode: bool = True
     operating_mode: str = "continuous"
-    interval_s: int = 30
+    interval_s: float = 30
+    """A push can set whole seconds from 1 to 300; a load test writes less straight into the flash."""
 
 
 @attrs.frozen(kw_only=True)
@@ -177,6 +178,17 @@ class Outcome:
 
 
 @attrs.frozen(kw_only=True)
+class OutcomeCounts:
+    """Totals of `system/intent_outcome`, kept over reboots. The session's."""
+
+    retried: int = 0
+    recovered: int = 0
+    dropped: int = 0
+    """Evicted from the 48 slots."""
+    confirmed: int = 0
+
+
+@attrs.frozen(kw_only=True)
 class Nvs:
     """What survives a reboot."""
 
@@ -204,6 +216,7 @@ class Nvs:
     """May lag the live one; the heartbeat's `config_status.state`."""
     outcomes: tuple[Outcome, ...] = ()
     """Terminal outcomes that could not be sent; 48 slots, the session's."""
+    outcome_counts: OutcomeCounts = OutcomeCounts()
     replay: tuple[bytes, ...] = ()
     """Config pushes not finished before a reboot; 3 slots, the session's."""
 
