@@ -128,6 +128,11 @@ class Intake:
         self._window = messages
         self._commit_waits.set()
 
+    def settings_changed(self, esp_id: str) -> None:
+        """Parameters or calibrations of this device have changed: its readings are converted by the new ones from the
+        next batch on. Costs nothing by itself, so it may be called for every change of a setup."""
+        self.slots.settings_changed(esp_id)
+
     # -- gather --------------------------------------------------------------------------------------------------
 
     async def deliver(self, delivery: Delivery) -> None:

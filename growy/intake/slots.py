@@ -28,7 +28,11 @@ MAX_SERIES = 10_000
 
 Setup: TypeAlias = tuple[Mapping[str, object] | None, Calibration | None]
 SetupOf: TypeAlias = Callable[[SeriesKey], Setup]
-"""What a grower has set for a series: parameters and calibration."""
+"""What a grower has set for a series: parameters and calibration. Raises CalibrationError where it cannot be used."""
+
+DEAD_PLANS = 64
+"""Plans of settings that have changed since may stand in the table beside one for each series; beyond, it is made
+anew."""
 
 
 @attrs.define(slots=True, eq=False)
@@ -68,6 +72,7 @@ class Slots:
         self.types: list[str] = [""]
         self._plan_of_series = np.zeros(256, np.int64)
         self._slots: list[Slot] = []
+        self._changed: set[str] = set()
         self.generation = registry.generation
         """Of the libraries that the plans were made with."""
 
@@ -110,16 +115,30 @@ class Slots:
             self._set_plan(slot)
         return slot
 
+    def settings_changed(self, esp_id: str) -> None:
+        """The setup of this device is another: its plans are looked up again with the next batch."""
+        self._changed.add(esp_id)
+
     def refresh(self) -> None:
-        """Looks all plans up again if a library has changed since."""
-        if self.generation == self._registry.generation:
+        """Looks plans up again: all of them if a library has changed since, those of a device if its setup has."""
+        if self.generation == self._registry.generation and not self._changed:
             return
+        crowded = len(self.plans) > len(self._slots) + DEAD_PLANS
+        if crowded or self.generation != self._registry.generation:
+            self._renew_all()
+        else:
+            for slot in self._slots:
+                if slot.key.esp_id in self._changed:
+                    self._set_plan(slot)
+        self._changed.clear()
+
+    def _renew_all(self) -> None:
         self.generation = self._registry.generation
         self._index.clear()
         self.plans[1:] = []
         self.conversions[1:] = []
         self.types[1:] = []
-        for slot in self._by_series.values():
+        for slot in self._slots:
             info = self._registry.resolve(slot.key.value_type)
             slot.quantity = "" if info is None else info.quantity
             if info is not None:
@@ -146,8 +165,8 @@ class Slots:
                 "no library converts this type; kept raw", sensor_type=value_type
             )
             return NO_PLAN
-        settings, calibration = self._setup_of(slot.key)
         try:
+            settings, calibration = self._setup_of(slot.key)
             plan = self._registry.plan(value_type, settings, calibration)
         except (ConversionError, CalibrationError) as error:
             # Settings that were valid for the old version of a library need not be for the new one. Raw is kept.

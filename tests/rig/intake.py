@@ -14,6 +14,7 @@ import trio
 from growy.broker.frames import Inbound
 from growy.broker.link import Delivery
 from growy.config import SensorsConfig, StoreConfig
+from growy.fleet.conversion import ConversionSetups, SensorsOf
 from growy.intake import Intake
 from growy.intake.outcomes import IntakeStatistics
 from growy.intake.replay import memory_for
@@ -94,7 +95,12 @@ class Bench:
 
 @asynccontextmanager
 async def open_bench(
-    folder: Path, *, interval_s: float = 0.05, limit: int = 20_000, library_dir: Path | None = None
+    folder: Path,
+    *,
+    interval_s: float = 0.05,
+    limit: int = 20_000,
+    library_dir: Path | None = None,
+    sensors_of: SensorsOf = lambda esp_id: (),
 ) -> AsyncIterator[Bench]:
     disk = Disk()
     config = SensorsConfig(reload_interval=0.1)
@@ -123,6 +129,7 @@ async def open_bench(
             on_request=take_request,
             on_seen=lambda topic, _now: bench.seen.append(topic.esp_id),
             on_readings=[lambda columns: bench.live.append(columns)],
+            setup_of=ConversionSetups(pool.registry, sensors_of).setup_of,
             committed=await store.newest_commits(memory_for(limit)),
         )
         bench = Bench(intake, store, disk)
