@@ -1,5 +1,5 @@
-"""What a virtual ESP32 board is: what hangs on its pins, what survives a reboot, what is only in RAM, and what
-its parts want done. Frozen values; no behaviour but small look-ups, no I/O, no clock.
+"""What a virtual ESP32 board is while it runs, what handlers need to know and what they want done. Frozen values;
+no behaviour but small look-ups, no I/O, no clock.
 
 `Nvs` is the flash, `Board` the flash and the RAM. A handler takes a board, the facts of one message and a `Ctx`
 and gives a new board and replies, in the order in which the firmware acts. Sending, gating, numbering and
@@ -10,215 +10,64 @@ firmware's strings end there.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from typing import TypeAlias
 
 import attrs
 
+from growy.sim.flash import (
+    NO_PIN,
+    ActuatorConfig,
+    Attached,
+    Generation,
+    Intent,
+    Nvs,
+    OfflineRule,
+    Outcome,
+    OutcomeCounts,
+    SensorConfig,
+    Subzone,
+    SystemState,
+    TimeFilter,
+    Variant,
+)
+
+__all__ = (
+    "NO_PIN",
+    "SEQ",
+    "ActuatorConfig",
+    "ActuatorOutput",
+    "Attached",
+    "Board",
+    "BoardReply",
+    "CachedValue",
+    "Ctx",
+    "ForceHeartbeat",
+    "Generation",
+    "Intent",
+    "KaiserChanged",
+    "Lifecycle",
+    "MeasureRequest",
+    "Nvs",
+    "OfflineRule",
+    "Outcome",
+    "OutcomeCounts",
+    "Pause",
+    "QueuesFlushed",
+    "RebootIn",
+    "Replies",
+    "Reply",
+    "SensorConfig",
+    "StateChange",
+    "Subzone",
+    "SystemState",
+    "TimeFilter",
+    "TrackedError",
+    "Variant",
+)
+
 SEQ = "\0"
 """Where a payload has its `seq`, until the session numbers it."""
-NO_PIN = 255
-
-
-class SystemState(enum.IntEnum):
-    """States of the firmware of 2026-04. Firmware of 2025-12 has neither 8 nor 10 and counts on without them."""
-
-    BOOT = 0
-    WIFI_SETUP = 1
-    WIFI_CONNECTED = 2
-    MQTT_CONNECTING = 3
-    MQTT_CONNECTED = 4
-    AWAITING_USER_CONFIG = 5
-    ZONE_CONFIGURED = 6
-    SENSORS_CONFIGURED = 7
-    CONFIG_PENDING_AFTER_RESET = 8
-    OPERATIONAL = 9
-    PENDING_APPROVAL = 10
-    LIBRARY_DOWNLOADING = 11
-    SAFE_MODE = 12
-    SAFE_MODE_PROVISIONING = 13
-    ERROR = 14
-
-
-class Variant(enum.StrEnum):
-    """Hardware build; decides how much may be configured."""
-
-    DEV = "dev"
-    XIAO = "xiao"
-
-    @property
-    def max_sensors(self) -> int:
-        return 20 if self is Variant.DEV else 10
-
-    @property
-    def max_actuators(self) -> int:
-        return 12 if self is Variant.DEV else 6
-
-
-class Generation(enum.StrEnum):
-    """The two firmwares in the field."""
-
-    DEC_2025 = "2025-12"
-    APR_2026 = "2026-04"
-
-
-@attrs.frozen(kw_only=True)
-class Attached:
-    """What is physically there, whatever the configuration claims."""
-
-    variant: Variant = Variant.DEV
-    i2c: Mapping[int, str] = attrs.field(factory=dict)
-    """I²C address -> chip: sht31, bmp280, bme280, …"""
-    onewire: Mapping[int, tuple[str, ...]] = attrs.field(factory=dict)
-    """Pin -> ROM codes that answer there, 16 upper-case hex digits."""
-
-
-# --- what is configured ---------------------------------------------------------------------------
-
-
-@attrs.frozen(kw_only=True)
-class SensorConfig:
-    gpio: int
-    sensor_type: str
-    """Lower case, as configured."""
-    sensor_name: str = ""
-    subzone_id: str = ""
-    onewire_address: str = ""
-    i2c_address: int = 0
-    """0: none stored."""
-    raw_mode: bool = True
-    operating_mode: str = "continuous"
-    interval_s: float = 30
-    """A push can set whole seconds from 1 to 300; a load test writes less straight into the flash."""
-
-
-@attrs.frozen(kw_only=True)
-class ActuatorConfig:
-    gpio: int
-    actuator_type: str
-    """pump, relay, valve or pwm."""
-    actuator_name: str = ""
-    aux_gpio: int = NO_PIN
-    subzone_id: str = ""
-    critical: bool = False
-    inverted_logic: bool = False
-    default_state: bool = False
-    default_pwm: int = 0
-    max_runtime_ms: int = 3_600_000
-    """Not stored in flash: after a reboot it is 3,600,000 again."""
-
-
-@attrs.frozen(kw_only=True)
-class TimeFilter:
-    enabled: bool = False
-    start_hour: int = 0
-    start_minute: int = 0
-    end_hour: int = 0
-    end_minute: int = 0
-    days_of_week_mask: int = 127
-    """Bit 0 is Sunday."""
-    timezone: str = "UTC"
-
-
-@attrs.frozen(kw_only=True)
-class OfflineRule:
-    actuator_gpio: int = NO_PIN
-    sensor_gpio: int = NO_PIN
-    sensor_value_type: str = ""
-    activate_below: float = 0.0
-    deactivate_above: float = 0.0
-    activate_above: float = 0.0
-    deactivate_below: float = 0.0
-    is_active: bool = False
-    """The hysteresis state; seeded by `current_state_active`."""
-    time_filter: TimeFilter = TimeFilter()
-
-
-@attrs.frozen(kw_only=True)
-class Subzone:
-    subzone_id: str
-    subzone_name: str = ""
-    parent_zone_id: str = ""
-    gpios: tuple[int, ...] = ()
-    safe_mode_active: bool = True
-
-
-# --- intents and outcomes -------------------------------------------------------------------------
-
-
-@attrs.frozen(kw_only=True)
-class Intent:
-    """What identifies a command. The session reads or generates it and hands it in."""
-
-    intent_id: str
-    correlation_id: str
-    generation: int = 0
-    created_at_ms: int = 0
-    """Uptime, ms."""
-    ttl_ms: int = 0
-    epoch: int = 0
-    """Safety epoch at admission."""
-
-
-@attrs.frozen(kw_only=True)
-class Outcome:
-    """`system/intent_outcome`; the session builds, sends or stores it."""
-
-    flow: str
-    intent: Intent
-    outcome: str
-    """accepted, rejected, applied, persisted, failed or expired."""
-    code: str
-    reason: str
-    retryable: bool = False
-
-
-# --- flash ----------------------------------------------------------------------------------------
-
-
-@attrs.frozen(kw_only=True)
-class OutcomeCounts:
-    """Totals of `system/intent_outcome`, kept over reboots. The session's."""
-
-    retried: int = 0
-    recovered: int = 0
-    dropped: int = 0
-    """Evicted from the 48 slots."""
-    confirmed: int = 0
-
-
-@attrs.frozen(kw_only=True)
-class Nvs:
-    """What survives a reboot."""
-
-    approved: bool = False
-    approved_ts: int = 0
-    """Unix seconds of the ACK that approved."""
-    zone_id: str = ""
-    master_zone_id: str = ""
-    zone_name: str = ""
-    kaiser_id: str = "god"
-    wifi_configured: bool = True
-    subzones: tuple[Subzone, ...] = ()
-    sensors: tuple[SensorConfig, ...] = ()
-    """All that were saved; only the first 10 come back at boot."""
-    actuators: tuple[ActuatorConfig, ...] = ()
-    offline_rules: tuple[OfflineRule, ...] = ()
-    actuator_generation: int = 0
-    offline_generation: int = 0
-    """Last applied `generation`. That of the sensors is never stored: its key is too long."""
-    emergency_token: str = ""
-    broadcast_token: str = ""
-    log_level: str = "INFO"
-    boot_count: int = 0
-    system_state: SystemState = SystemState.BOOT
-    """May lag the live one; the heartbeat's `config_status.state`."""
-    outcomes: tuple[Outcome, ...] = ()
-    """Terminal outcomes that could not be sent; 48 slots, the session's."""
-    outcome_counts: OutcomeCounts = OutcomeCounts()
-    replay: tuple[bytes, ...] = ()
-    """Config pushes not finished before a reboot; 3 slots, the session's."""
 
 
 # --- RAM ------------------------------------------------------------------------------------------
@@ -251,12 +100,15 @@ class ActuatorOutput:
     valve_from: int = 0
     valve_started_ms: int | None = None
     """When the motor last started; None: at rest."""
-    server_override: bool = False
-    """A command came while offline rules ruled: its rule rests until handover ends."""
 
     @property
     def gpio(self) -> int:
         return self.config.gpio
+
+    @property
+    def energised(self) -> bool:
+        """Whether current flows, whatever the firmware believes: an inverted relay draws on a low pin."""
+        return self.level != self.config.inverted_logic
 
 
 @attrs.frozen(kw_only=True)
@@ -277,6 +129,8 @@ class Board:
     production: bool = False
     """An `esp32_prod` build: no emergency without a stored token."""
     nvs: Nvs = Nvs()
+    kaiser_id: str = "god"
+    """The prefix in use; removing a zone changes only the one in flash."""
     state: SystemState = SystemState.BOOT
     """The live state."""
     sensors: tuple[SensorConfig, ...] = ()
@@ -284,10 +138,18 @@ class Board:
     actuators: tuple[ActuatorOutput, ...] = ()
     onewire_pin: int | None = None
     """The bus that is initialised; one per board. None: not yet."""
+    onewire_released: bool = False
+    """Its last sensor was removed: the pin is free again although the bus still runs on it."""
     values: Mapping[tuple[int, str], CachedValue] = attrs.field(factory=dict)
     """(gpio, published sensor_type) -> last preview."""
-    rule_evaluations: int = 0
-    """Valid evaluations since the rules took over; the first three do nothing."""
+    rules: tuple[OfflineRule, ...] = ()
+    """The offline rules that run, at most 8."""
+    rule_warmup: tuple[int, ...] = ()
+    """For each rule: values seen since the rules took over, up to three."""
+    overridden: frozenset[int] = frozenset()
+    """Actuators that were commanded while offline rules ruled: their rules rest until handover ends."""
+    subzone_pins: Mapping[str, tuple[int, ...]] = attrs.field(factory=dict)
+    """Which pins a subzone holds. It only grows: a pin that a new assignment leaves out stays until a reboot."""
     safe_gpios: frozenset[int] = frozenset()
     """Pins that a subzone in safe mode holds as INPUT_PULLUP."""
     emergency: bool = False
@@ -330,8 +192,8 @@ class Ctx:
     wifi_ip: str = "192.168.4.20"
     wifi_rssi: int = -58
     wifi_ssid: str = "greenhouse"
-    rules_rule: bool = False
-    """Offline rules are in charge (OFFLINE_ACTIVE or RECONNECTING)."""
+    offline_active: bool = False
+    """Offline rules are in charge (OFFLINE_ACTIVE)."""
     lane_busy: bool = False
     """The config lane is taken for longer than a zone message waits."""
 
@@ -353,7 +215,7 @@ class Reply:
 
     def body(self, seq: int) -> bytes:
         """The payload with its `seq`."""
-        return self.payload.replace(SEQ, str(seq)).encode()
+        return self.payload.replace(SEQ, str(seq)).encode(errors="surrogateescape")
 
 
 @attrs.frozen(slots=True)
@@ -406,6 +268,13 @@ class QueuesFlushed:
 
 
 @attrs.frozen(slots=True)
+class Pause:
+    """The task that serves MQTT sleeps: what follows is sent so much later, and nothing is received meanwhile."""
+
+    seconds: float
+
+
+@attrs.frozen(slots=True)
 class MeasureRequest:
     """Read this sensor now, then call `sensor_commands.finished` with the request."""
 
@@ -425,6 +294,7 @@ BoardReply: TypeAlias = (
     | RebootIn
     | KaiserChanged
     | QueuesFlushed
+    | Pause
     | MeasureRequest
 )
 Replies: TypeAlias = tuple[BoardReply, ...]
