@@ -121,6 +121,9 @@ class StoreConfig:
     dead_letters: int = setting(
         1000, "Dead letters kept; the oldest go first.", at_least=0, at_most=1_000_000
     )
+    audit_rows: int = setting(
+        20_000, "Entries of the audit trail kept; the oldest go first.", at_least=100, at_most=200_000
+    )
     min_free_mb: int = setting(20, "Less free disk than this counts as full.", at_least=0, at_most=1_000_000)
 
 

@@ -3,6 +3,7 @@
 Nothing outside this package writes SQL. See `docs/store.md` for the layout and for what survives what.
 """
 
+from growy.store.audit import AuditFilter, AuditPage, AuditRow
 from growy.store.buckets import Buckets
 from growy.store.catalog import Catalog, Conversion, Conversions
 from growy.store.deadletters import DeadLetter, DeadLetterRow
@@ -12,8 +13,12 @@ from growy.store.query import RangeResult, SeriesStatistics
 from growy.store.statistics import StoreStatistics
 from growy.store.store import Store, open_store
 from growy.store.tail import Tail
+from growy.store.zones import ZoneRow
 
 __all__ = [
+    "AuditFilter",
+    "AuditPage",
+    "AuditRow",
     "Buckets",
     "Catalog",
     "Conversion",
@@ -27,5 +32,6 @@ __all__ = [
     "Store",
     "StoreStatistics",
     "Tail",
+    "ZoneRow",
     "open_store",
 ]

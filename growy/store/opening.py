@@ -34,6 +34,8 @@ from growy.store.tail import Tail
 from growy.store.unsealed import SealMark, UnsealedCommits
 
 LOCK_FILE = "store.lock"
+REGISTRY_WAL_PAGES = 1000
+"""growy.db's WAL is copied into it by the write that finds so many pages in it (1 MB). It would grow for years else."""
 
 
 @attrs.define(slots=True)
@@ -54,7 +56,8 @@ class Opened:
     """Blocks of readings that could not be read at open; the daemon goes on without them."""
 
     def close(self) -> None:
-        """Close both; the last connection copies the WAL into the database and removes it."""
+        """Close both; the last connection copies the WAL into the database and removes it. The small one last: what its
+        WAL frees, a full card has when the store is opened again."""
         for db in (self.series, self.registry):
             db.close(True)
         os.close(self.lock)
@@ -96,6 +99,11 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
             directory / REGISTRY_FILE, synchronous="full", migrations=REGISTRY_MIGRATIONS, vfs=vfs
         )
         opened.append(registry)
+        # Small and rare writes: whichever finds the WAL long copies it. series.db has its housekeeping for that.
+        registry.wal_autocheckpoint(REGISTRY_WAL_PAGES)
+        registry.wal_checkpoint(
+            mode=apsw.SQLITE_CHECKPOINT_PASSIVE
+        )  # what a migration added has its room from now on
         unsealed, damaged = load_unsealed(series)
         tail = Tail(config.tail_readings)
         damaged += _restore_tail(series, tail, unsealed, config.tail_readings)

@@ -93,8 +93,26 @@ def _registry_1(db: apsw.Connection) -> None:
     )
 
 
+def _registry_2(db: apsw.Connection) -> None:
+    db.execute(
+        """
+        -- Rows are only appended, and the newest always stays: so an id is never given twice.
+        CREATE TABLE audit (
+            id INTEGER PRIMARY KEY,
+            ts_ms INTEGER NOT NULL, event_type TEXT NOT NULL, severity INTEGER NOT NULL,
+            source_type TEXT NOT NULL, source_id TEXT NOT NULL, status TEXT NOT NULL, message TEXT NOT NULL,
+            details TEXT NOT NULL, error_code TEXT NOT NULL, correlation_id TEXT NOT NULL, repeats INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE zones (
+            zone_id TEXT PRIMARY KEY, record TEXT NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE keyed (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
 SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1,)
-REGISTRY_MIGRATIONS: tuple[Migration, ...] = (_registry_1,)
+REGISTRY_MIGRATIONS: tuple[Migration, ...] = (_registry_1, _registry_2)
 
 
 def migrate(db: apsw.Connection, migrations: Sequence[Migration]) -> None:

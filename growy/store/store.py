@@ -25,13 +25,13 @@ from growy.store.backup import copy_database
 from growy.store.blob import decode, encode
 from growy.store.catalog import Catalog, Conversion, Conversions, write_names
 from growy.store.deadletters import DeadLetter, DeadLetterRow, read_dead_letters, write_dead_letters
-from growy.store.devices import DeviceRow, read_devices, write_devices
 from growy.store.faults import DiskState, free_bytes
 from growy.store.housekeeping import Housekeeping
 from growy.store.journal import newest_blobs_of_journal
 from growy.store.opening import Opened, open_files
 from growy.store.query import RangeResult, SeriesStatistics
 from growy.store.readers import Readers
+from growy.store.registry import Registry
 from growy.store.schema import REGISTRY_FILE, SERIES_FILE, check_sqlite, file_size
 from growy.store.sql import Cell, run_sql
 from growy.store.statistics import Latencies, StoreStatistics
@@ -39,7 +39,7 @@ from growy.store.tail import Tail
 from growy.store.writer import Writer, transaction
 
 
-class Store:
+class Store(Registry):
     """Open store; made by `open_store`. Trio thread only."""
 
     def __init__(
@@ -52,14 +52,13 @@ class Store:
         vfs: str | None,
         free: Callable[[Path], int],
     ) -> None:
+        super().__init__(opened.registry, writer, readers, config.audit_rows)
         self.catalog: Catalog = opened.catalog
         self.conversions: Conversions = opened.conversions
         self.tail: Tail = opened.tail
         self._config = config
         self._directory = directory
         self._opened = opened
-        self._writer = writer
-        self._readers = readers
         self._free = free
         self._least_free = config.min_free_mb * 1_048_576
         self._state = DiskState.OK
@@ -122,24 +121,6 @@ class Store:
         if blob:
             journal.keep()
             self._opened.unsealed.add(commit_id, columns)
-
-    async def upsert_devices(self, rows: Sequence[DeviceRow]) -> None:
-        """Write what the fleet knows about devices to growy.db. Rare: per change of state, not per heartbeat.
-
-        Raises:
-            StoreUnavailable, StoreError: nothing was written.
-        """
-        db = self._opened.registry
-
-        def write() -> None:
-            with transaction(db):
-                write_devices(db, rows)
-
-        await self._writer.run(write, db)
-
-    async def device_rows(self) -> list[DeviceRow]:
-        """All devices ever written, by id."""
-        return await self._readers.registry(read_devices)
 
     async def newest_commits(self, readings: int) -> Columns:
         """The commits that hold the newest `readings` readings, oldest first; fewer where no more than the last 32
