@@ -39,7 +39,7 @@ BUFFERS: Final[Mapping[float, tuple[float, ...]]] = {
     10.01: (10.25, 10.18, 10.12, 10.06, 10.01, 9.97, 9.93, 9.89),
 }
 """pH of the technical buffers at `_BUFFER_C`."""
-_BUFFER_ROLES: Final = {"buffer_low": 4.01, "buffer_neutral": 7.00, "buffer_high": 10.01}
+BUFFER_ROLES: Final[Mapping[str, float]] = {"buffer_low": 4.01, "buffer_neutral": 7.00, "buffer_high": 10.01}
 _BUFFER_TOLERANCE: Final = 0.02  # bottles say 4.00 or 4.01, 10.00 or 10.01
 
 
@@ -71,6 +71,13 @@ class Fitted:
 
 def refuse(message: str, cure: str) -> CalibrationError:
     return CalibrationError(message, cure=cure)
+
+
+def buffer_of(reference: float) -> str | None:
+    """The role of the buffer that is called so; None for another solution."""
+    return next(
+        (role for role, known in BUFFER_ROLES.items() if abs(known - reference) < _BUFFER_TOLERANCE), None
+    )
 
 
 def buffer_ph(name: float, temperature_c: float) -> float:
@@ -291,11 +298,11 @@ def _buffer(point: Point) -> float:
         if not 0 <= point.reference <= 14:
             raise refuse(f"pH {point.reference:g} is outside 0..14", "Give the pH of the solution")
         return point.reference
-    if point.role not in _BUFFER_ROLES:
+    if point.role not in BUFFER_ROLES:
         raise refuse(
-            f"role {point.role} means nothing for pH", f"Roles: reference, {', '.join(_BUFFER_ROLES)}"
+            f"role {point.role} means nothing for pH", f"Roles: reference, {', '.join(BUFFER_ROLES)}"
         )
-    nominal = _BUFFER_ROLES[point.role]
+    nominal = BUFFER_ROLES[point.role]
     if abs(point.reference - nominal) >= _BUFFER_TOLERANCE:
         raise refuse(
             f"{point.role} is the buffer {nominal:.2f}, not {point.reference:g}",
