@@ -178,6 +178,28 @@ class Duplicate(GrowyError):
     http_status = 409
 
 
+class GpioConflict(GrowyError):
+    """A pin, a label, a bus address or a ROM code that another part of the device has already."""
+
+    code = "GPIO_CONFLICT"
+    numeric_code = 5208
+    http_status = 409
+
+
+class TooLargeForDevice(GrowyError):
+    """A message that the device would drop without a word. Nothing was sent."""
+
+    code = "PAYLOAD_TOO_LARGE"
+    numeric_code = 4031
+    http_status = 400
+
+
+class ConfigTooLarge(TooLargeForDevice):
+    """A sensor, an actuator or a list of offline rules that no config message can hold; `details` has the budget."""
+
+    code = "CONFIG_TOO_LARGE"
+
+
 class DeviceError(GrowyError):
     """A device cannot do, or did not do, what was asked of it."""
 

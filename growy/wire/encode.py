@@ -1,24 +1,24 @@
 """Messages from growyd to ESP32s as compact JSON bytes. Never a field more than the
 firmware reads: its parser pools are small.
 
-What does not fit a pool is dropped by the device without a word, so `ack_pool_bytes` computes what a payload
-costs there, by ArduinoJson's own formula.
+Answers to what a device said; what sets one up is in `setup`, `config_document` and `commands`. What a payload costs
+the device is computed in `limits`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import msgspec
 
 from growy.model.reading import Quality
-from growy.wire.formats import parse
+from growy.wire.limits import pool_bytes
 
 ACK_POOL = 256
 """Bytes of the firmware's pool for `system/heartbeat/ack`, `server/status` and `actuator/emergency`."""
 
-_MEMBER_BYTES = 16
+ack_pool_bytes = pool_bytes
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -129,32 +129,6 @@ def pi_enhanced_response(
 _RESPONSE_FIELDS = frozenset(
     {"value", "unit", "quality", "status", "error", "sensor_type", "gpio", "request_id", "timestamp"}
 )
-
-
-def ack_pool_bytes(payload: bytes) -> int:
-    """What a JSON payload costs in an ArduinoJson 6 pool on a 32-bit device.
-
-    16 bytes per member and array element, nested ones included, and length + 1 of every distinct string, keys
-    and values alike. Keep a fifth of the pool free.
-
-    Raises:
-        WireError: the payload is not JSON or CBOR.
-    """
-    strings: set[str] = set()
-    slots = 0
-    waiting: list[object] = [parse(payload)]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Mapping):
-            slots += len(node)
-            strings.update(node)
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            slots += len(node)
-            waiting.extend(node)
-        elif isinstance(node, str):
-            strings.add(node)
-    return _MEMBER_BYTES * slots + sum(len(text.encode()) + 1 for text in strings)
 
 
 def _finite(value: float | None) -> float | None:
