@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from wire_samples import builders
 
+from growy.model.setup import SubzoneSetup, ZoneSetup
+from growy.wire import commands
 from growy.wire.batch import MAX_READINGS
+from growy.wire.commands import LogLevel, SystemCommand
+from growy.wire.config_document import MAX_CHARACTERS, MAX_NODES
 from growy.wire.decode import decode
 from growy.wire.formats import MAX_DEPTH, MAX_PAYLOAD
 from growy.wire.reasons import Reason
@@ -68,3 +73,50 @@ def test_every_example_can_be_sent(tail: str, payload: str) -> None:
 def test_the_limits_are_those_of_the_program() -> None:
     for limit in (f"{MAX_PAYLOAD:,} bytes", f"{MAX_DEPTH} levels", f"{MAX_READINGS:,} readings"):
         assert limit in PAGE
+
+
+COMMANDS = [
+    *(
+        commands.system_command(command)
+        for command in (
+            SystemCommand.STATUS,
+            SystemCommand.DIAGNOSTICS,
+            SystemCommand.GET_CONFIG,
+            SystemCommand.SAFE_MODE,
+            SystemCommand.EXIT_SAFE_MODE,
+        )
+    ),
+    commands.set_log_level(LogLevel.INFO),
+    commands.set_emergency_token("..."),
+    commands.onewire_scan(4),
+    commands.factory_reset(),
+]
+
+
+@pytest.mark.parametrize("payload", COMMANDS)
+def test_every_system_command_is_listed_as_it_is_sent(payload: bytes) -> None:
+    assert f"| `{payload.decode()}` |" in PAGE
+
+
+def test_no_system_command_is_forgotten() -> None:
+    assert {msgspec.json.decode(payload)["command"] for payload in COMMANDS} == {
+        str(name) for name in SystemCommand
+    }
+
+
+def test_zones_subzones_and_measurements_are_shown_as_they_are_sent() -> None:
+    zone = ZoneSetup(zone_id="greenhouse_1", master_zone_id="greenhouse", zone_name="Greenhouse 1")
+    bench = SubzoneSetup(subzone_id="bench_a", name="Bench A")
+
+    for payload in (
+        commands.zone_assign(zone, "god", "z-1"),
+        commands.subzone_assign(bench, "greenhouse_1", (4, 18), 1767225600, "s-1"),
+        commands.subzone_remove("bench_a", "s-2"),
+        commands.subzone_safe("bench_a", True, "s-3"),
+        commands.measure("r-9"),
+    ):
+        assert f"`{payload.decode()}`" in PAGE
+
+
+def test_the_budget_of_a_config_document_is_that_of_the_program() -> None:
+    assert f"at most {MAX_CHARACTERS:,} bytes and {MAX_NODES} members" in PAGE

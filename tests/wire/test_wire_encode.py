@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from growy.model.reading import Quality
 from growy.wire.encode import (
     ACK_POOL,
-    ack_pool_bytes,
     heartbeat_ack,
     pi_enhanced_response,
     processed,
     server_status,
 )
+from growy.wire.limits import pool_bytes
 
 STATUSES = ("approved", "online", "pending_approval", "rejected", "error")
 
@@ -35,7 +35,7 @@ def test_an_epoch_that_the_device_would_ignore_becomes_one(epoch: int) -> None:
 
 @given(st.sampled_from(STATUSES), st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1), st.booleans())
 def test_every_ack_leaves_a_fifth_of_the_pool_free(status: str, epoch: int, now: int, config: bool) -> None:
-    assert ack_pool_bytes(heartbeat_ack(status, epoch, now, config)) <= ACK_POOL * 0.8
+    assert pool_bytes(heartbeat_ack(status, epoch, now, config)) <= ACK_POOL * 0.8
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_every_ack_leaves_a_fifth_of_the_pool_free(status: str, epoch: int, now:
     ],
 )
 def test_the_cost_of_a_payload(payload: bytes, cost: int) -> None:
-    assert ack_pool_bytes(payload) == cost
+    assert pool_bytes(payload) == cost
 
 
 def test_an_ack_of_many_fields_would_overflow() -> None:
@@ -61,7 +61,7 @@ def test_an_ack_of_many_fields_would_overflow() -> None:
         "session_id": "ESP_EA5484:handover:1767225600123:1",
     }
 
-    assert ack_pool_bytes(json.dumps(long_winded).encode()) > ACK_POOL
+    assert pool_bytes(json.dumps(long_winded).encode()) > ACK_POOL
 
 
 def test_the_server_is_online() -> None:
@@ -76,7 +76,7 @@ def test_the_server_is_offline_for_a_reason() -> None:
         "reason": "unexpected_disconnect",
         "timestamp": 1767225600,
     }
-    assert ack_pool_bytes(payload) <= ACK_POOL
+    assert pool_bytes(payload) <= ACK_POOL
 
 
 def test_a_converted_value() -> None:
