@@ -101,9 +101,8 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
         opened.append(registry)
         # Small and rare writes: whichever finds the WAL long copies it. series.db has its housekeeping for that.
         registry.wal_autocheckpoint(REGISTRY_WAL_PAGES)
-        registry.wal_checkpoint(
-            mode=apsw.SQLITE_CHECKPOINT_PASSIVE
-        )  # what a migration added has its room from now on
+        # What a migration added has its room in the file from now on, not only when the daemon ends.
+        registry.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         unsealed, damaged = load_unsealed(series)
         tail = Tail(config.tail_readings)
         damaged += _restore_tail(series, tail, unsealed, config.tail_readings)
