@@ -124,11 +124,11 @@ class Board:
     """Flash and RAM of one board. Handlers change it with `attrs.evolve`."""
 
     esp_id: str
-    attached: Attached = Attached()
+    attached: Attached = attrs.field(factory=Attached)
     generation: Generation = Generation.APR_2026
     production: bool = False
     """An `esp32_prod` build: no emergency without a stored token."""
-    nvs: Nvs = Nvs()
+    nvs: Nvs = attrs.field(factory=Nvs)
     kaiser_id: str = "god"
     """The prefix in use; removing a zone changes only the one in flash."""
     state: SystemState = SystemState.BOOT
