@@ -23,11 +23,15 @@ from growy.broker.link import Link
 from growy.broker.reconnect import Backoff
 from growy.broker.survey import BrokerSurvey
 from growy.config import Config
+from growy.fleet.audit_trail import AuditTrail
+from growy.fleet.conversion import ConversionSetups
 from growy.fleet.enhanced import EnhancedResponder
-from growy.fleet.journal import FleetJournal, from_row
+from growy.fleet.fleet import Fleet
+from growy.fleet.journal import FleetJournal, read_known
+from growy.fleet.limiter import TokenBucket
 from growy.fleet.processed import ProcessedPublisher
-from growy.fleet.registry import Fleet, describe
 from growy.fleet.server_status import ServerStatus
+from growy.fleet.zones import Zones, zone_of_row
 from growy.intake import Intake
 from growy.intake.replay import memory_for
 from growy.model.reading import Columns
@@ -67,6 +71,7 @@ class Daemon:
     processed: ProcessedPublisher
     enhanced: EnhancedResponder
     journal: FleetJournal
+    audit: AuditTrail
     status: ServerStatus
     survey: BrokerSurvey
     stop: trio.Event
@@ -102,7 +107,9 @@ async def _run(
         await core.start(daemon.pool.run)
         await core.start(daemon.intake.run)
         await core.start(daemon.enhanced.run)
+        await core.start(daemon.fleet.run)
         await core.start(daemon.journal.run)
+        await core.start(daemon.audit.run)
         async with trio.open_nursery() as doors:
             await doors.start(daemon.web.run)
             await doors.start(daemon.link.run)
@@ -119,8 +126,9 @@ async def _run(
             notifier.stopping()
             daemon.link.drain()
             with trio.move_on_after(STOP_WITHIN_S) as patience:
-                await daemon.journal.write()
                 await daemon.intake.flush()
+                await daemon.journal.write(everything=True)
+                await daemon.audit.flush()
             log.info("growyd stops", flushed=not patience.cancelled_caught)
             doors.cancel_scope.cancel()
         core.cancel_scope.cancel()
@@ -137,7 +145,7 @@ async def open_daemon(
             await opened.enter_async_context(open_embedded_broker(endpoint.host, endpoint.port))
         store = await opened.enter_async_context(open_store(config.store, config.store_dir))
         pool = await opened.enter_async_context(open_pool(config.sensors, config.library_dir))
-        known = [from_row(row) for row in await store.device_rows()]
+        rows = await store.device_rows()
 
         status = ServerStatus(config.node.kaiser_id, wall_ms)
         hub = LiveHub(store.catalog, zone_of=lambda esp_id: fleet.zone_of(esp_id))
@@ -155,13 +163,23 @@ async def open_daemon(
             will=status.will,
             hello=status.online,
             farewell=status.offline,
+            on_connection=lambda connected: fleet.link_back() if connected else fleet.link_lost(),
         )
+        audit = AuditTrail(store)
         fleet = Fleet(
             auto_approve=config.fleet.auto_approve,
-            publish=link.send,
-            on_change=lambda event, device: hub.publish_event(event, describe(event, device)),
-            known=known,
+            send=link.send,
+            say_online=lambda: link.send(*status.online(), retain=True),
+            tell=hub.publish_event,
+            note=audit.note,
+            discovery=TokenBucket(config.fleet.discovery_burst, config.fleet.discovery_per_minute / 60.0),
+            known=read_known(rows),
+            persist=lambda device: journal.persist(device),
+            on_setup=lambda esp_id: intake.settings_changed(esp_id),
+            wall_ms=wall_ms,
         )
+        journal = FleetJournal(fleet, store, rows)
+        setups = ConversionSetups(pool.registry, fleet.sensors_of)
         processed = ProcessedPublisher(
             config.node.kaiser_id, store.catalog.get, partial(link.send, spare=True)
         )
@@ -180,6 +198,7 @@ async def open_daemon(
             on_seen=fleet.seen,
             on_readings=listeners,
             on_committed=on_committed,
+            setup_of=setups.setup_of,
             committed=await store.newest_commits(memory_for(config.broker.intake_limit)),
         )
         survey = BrokerSurvey(link, endpoint, config.broker.inflight_window, on_window=intake.set_window)
@@ -187,6 +206,7 @@ async def open_daemon(
             "intake": intake.statistics,
             "broker": link.statistics,
             "fleet": fleet.statistics,
+            "audit": audit.statistics,
             "processed": processed.statistics,
             "pi_enhanced": enhanced.statistics,
             "broker_findings": lambda: survey.findings,
@@ -198,6 +218,7 @@ async def open_daemon(
             store=store,
             pool=pool,
             fleet=fleet,
+            zones=Zones(store, map(zone_of_row, await store.zone_rows()), wall_ms),
             hub=hub,
             health=lambda: assess(vitals_of(config, store, pool, link, fleet)),
             parts=parts,
@@ -215,7 +236,8 @@ async def open_daemon(
             web=web,
             processed=processed,
             enhanced=enhanced,
-            journal=FleetJournal(fleet, store),
+            journal=journal,
+            audit=audit,
             status=status,
             survey=survey,
             stop=trio.Event(),

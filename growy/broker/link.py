@@ -10,7 +10,6 @@ It must never look into a payload, and never acknowledge on its own.
 
 from __future__ import annotations
 
-import enum
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -20,6 +19,7 @@ import trio
 from growy.broker.connection import LOST, Connection, open_stream, root_cause
 from growy.broker.engine import Endpoint, Will
 from growy.broker.frames import Inbound, pubacks
+from growy.broker.link_state import LinkState, LinkStatistics
 from growy.broker.outbox import Lane, Outbox, Outcome, Outgoing
 from growy.broker.reconnect import Backoff
 from growy.model.errors import BrokerError, PublishExpired, PublishFailed
@@ -31,14 +31,6 @@ WRITE_AHEAD = 1 << 16
 """Bytes collected for the socket before ordinary publishes wait in the outbox instead, where they can still expire."""
 LASTING_S = 10.0
 """A connection that has lived this long counts as good."""
-
-
-class LinkState(enum.Enum):
-    DISCONNECTED = "disconnected"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    DRAINING = "draining"
-    """Reads no more; acknowledges and publishes what is left."""
 
 
 @attrs.frozen(slots=True)
@@ -53,32 +45,6 @@ class Delivery:
     """On trio's clock: what waits under back-pressure waits since then."""
 
 
-@attrs.frozen(kw_only=True)
-class LinkStatistics:
-    state: str
-    broker: str
-    connects: int
-    failures: int
-    breaker: str
-    last_error: str | None
-    session_present: bool
-    sessions_lost: int
-    """Reconnects at which the broker had forgotten us, and what it had queued."""
-    messages_received: int
-    bytes_received: int
-    messages_acknowledged: int
-    publishes_waiting: int
-    publishes_acknowledged: int
-    publishes_handed_over: int
-    """QoS 0."""
-    publishes_expired: int
-    publishes_unknown: int
-    sends_refused: int
-    """Messages of `send` that were not taken because too much waited."""
-    paused: bool
-    """True while the receiver makes the link wait (back-pressure)."""
-
-
 class Link:
     """Made by the daemon; lives in `run`.
 
@@ -91,6 +57,7 @@ class Link:
         will: what the broker says when we vanish.
         hello: (topic, payload) published retained on each connect, before anything is subscribed.
         farewell: the same, before an orderly DISCONNECT.
+        on_connection: told True when the connection stands, False when it does not any more.
     """
 
     def __init__(
@@ -104,6 +71,7 @@ class Link:
         will: Callable[[], Will] | None = None,
         hello: Callable[[], tuple[str, bytes]] | None = None,
         farewell: Callable[[], tuple[str, bytes]] | None = None,
+        on_connection: Callable[[bool], None] = lambda connected: None,
     ) -> None:
         if any(qos > 1 for _, qos in subscriptions):
             raise ValueError("growyd subscribes with QoS 0 or 1: a QoS 2 flow cannot wait for a commit")
@@ -115,6 +83,7 @@ class Link:
         self._will = will
         self._hello = hello
         self._farewell = farewell
+        self._on_connection = on_connection
         self._outbox = Outbox()
         self._room = trio.Event()
         self._waiters: dict[int, trio.Event] = {}
@@ -168,9 +137,11 @@ class Link:
         )
 
     def _become(self, state: LinkState) -> None:
-        self._state = state
+        before, self._state = self.connected, state
         self._state_changed.set()
         self._state_changed = trio.Event()
+        if self.connected is not before:
+            self._on_connection(self.connected)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -341,6 +312,7 @@ class Link:
         payload: bytes,
         *,
         qos: int = 1,
+        retain: bool = False,
         timeout_s: float = 10.0,
         lane: Lane = Lane.NORMAL,
         spare: bool = False,
@@ -355,7 +327,7 @@ class Link:
         if lane is Lane.NORMAL and (self._outbox.full or (spare and self._outbox.busy)):
             self._sends_refused += 1
             return False
-        self._outbox.put(Outgoing(topic, payload, qos, False, lane, trio.current_time() + timeout_s))
+        self._outbox.put(Outgoing(topic, payload, qos, retain, lane, trio.current_time() + timeout_s))
         self._pump()
         return True
 

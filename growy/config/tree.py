@@ -176,6 +176,15 @@ class FleetConfig:
     """[fleet]: the ESP32s."""
 
     auto_approve: bool = setting(False, "Approve every new device by itself (demo, closed networks).")
+    discovery_burst: int = setting(
+        250,
+        "New devices taken in at once; all are answered, whether taken in or not.",
+        at_least=1,
+        at_most=2000,
+    )
+    discovery_per_minute: float = setting(
+        10.0, "New devices taken in per minute after that.", at_least=1, at_most=600
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -161,6 +161,8 @@ class Lane:
     last_error: str = ""
     zone_asserted_boot: int = -1
     """The boot in which the zone was repeated to lift a device out of CONFIG_PENDING."""
+    idle_for: Record | None = attrs.field(default=None, eq=False, repr=False)
+    """The very record for which nothing was left to do: planning is not repeated until there is another."""
 
 
 @attrs.frozen(kw_only=True)
@@ -233,6 +235,12 @@ class State:
         if beat is None or beat.generation is not Generation.APR_2026 or beat.config_status is None:
             return False
         return beat.config_status.state == ERROR_STATE
+
+    def living(self, live: Live) -> State:
+        return attrs.evolve(self, live=live)
+
+    def recording(self, record: Record) -> State:
+        return attrs.evolve(self, record=record)
 
     def flapping(self, now: float) -> bool:
         return sum(now - at <= FLAPS_WITHIN_S for at in self.live.losses) >= FLAPS

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import attrs
+import msgspec
 
 from growy.broker.link import Delivery
 from growy.intake.outcomes import MessageOutcome, Outcomes
 from growy.intake.replay import Boots, ReplayFilter
 from growy.intake.slots import Slots
 from growy.model.errors import WireError
-from growy.model.messages import Heartbeat, PiEnhancedRequest, SensorBatch, SensorData
+from growy.model.messages import Heartbeat, PiEnhancedRequest, SensorBatch, SensorData, Will
 from growy.model.reading import NO_SEQ
 from growy.model.time import claimed_ms, measured_at
 from growy.ops.log import get_log
@@ -110,6 +111,8 @@ class Gatherer:
                 if topic is None:
                     topic = self._route(topic_bytes)
                 if retain:
+                    if topic.kind is TopicKind.WILL:
+                        self._retained_will(topic, payload, rx_ms)
                     messages[MessageOutcome.RETAINED] += 1
                 elif topic.kind is TopicKind.SENSOR_DATA:
                     reading = decode_sensor_data(payload)
@@ -215,6 +218,12 @@ class Gatherer:
             except WireError as error:
                 self._refuse(topic_bytes, payload, rx_ms, error, into)
         return MessageOutcome.READING if new else MessageOutcome.DUPLICATE
+
+    def _retained_will(self, topic: Topic, payload: bytes, rx_ms: int) -> None:
+        """Old news, but it is there to be taken back: whoever subscribes later would be told of it again."""
+        will = decode(topic, payload)
+        if isinstance(will, Will):
+            self._tell(topic, msgspec.structs.replace(will, retained=True), rx_ms)
 
     def _tell(self, topic: Topic, message: Message | None, rx_ms: int) -> None:
         if not self._guarded(self._on_event, topic, message, rx_ms):

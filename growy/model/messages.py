@@ -237,6 +237,8 @@ class Will(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: str = ""
     reason: str = ""
     ts: float = 0.0
+    retained: bool = False
+    """The broker's kept copy, not the event itself: set where the message is received, never by the sender."""
 
     @property
     def cleared(self) -> bool:

@@ -96,6 +96,8 @@ def _registry_1(db: apsw.Connection) -> None:
 def _registry_2(db: apsw.Connection) -> None:
     db.execute(
         """
+        -- What people set up on a device: large, rarely written. What the device says of itself stays in `devices`.
+        CREATE TABLE device_setups (esp_id TEXT PRIMARY KEY, setup TEXT NOT NULL) STRICT, WITHOUT ROWID;
         -- Rows are only appended, and the newest always stays: so an id is never given twice.
         CREATE TABLE audit (
             id INTEGER PRIMARY KEY,

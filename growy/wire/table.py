@@ -143,6 +143,10 @@ def _pi_enhanced(given: Fields, path: str) -> None:
         given["request_id"] = str(given["request_id"])
 
 
+def _will(given: Fields, path: str) -> None:
+    given.pop("retained", None)  # the broker's flag, not the device's word
+
+
 def _event_word(given: Fields, path: str) -> None:
     fields.lower_word(given, "event")
 
@@ -175,7 +179,7 @@ SHAPES: dict[TopicKind, Shape[Any]] = {
     TopicKind.SESSION_ANNOUNCE: Shape(
         SessionAnnounce, {"handover_epoch": ("session_epoch", "active_handover_epoch")}, _announce
     ),
-    TopicKind.WILL: Shape(Will, {"ts": _TS}),
+    TopicKind.WILL: Shape(Will, {"ts": _TS}, _will),
     TopicKind.ACTUATOR_STATUS: Shape(
         ActuatorStatus, {"ts": _TS, "actuator_type": ("type",), "pwm": ("value",)}, _actuator_status
     ),
