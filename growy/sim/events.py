@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
-from growy.sim.board import SensorConfig
+from growy.sim.flash import SensorConfig
 from growy.sim.sensing import Sample
 
 # --- what happens to a device ---------------------------------------------------------------------

@@ -7,6 +7,7 @@ leaves no reading unaccounted: published, acknowledged, or dropped with the reas
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 import attrs
 import trio
@@ -14,8 +15,11 @@ from attrs import validators as v
 
 from growy.config import BrokerScheme, BrokerUrl
 from growy.sim.device import Budget, SimDevice
+from growy.sim.faults import Faults
+from growy.sim.flash import Generation
 from growy.sim.house import House
 from growy.sim.ledger import Ledger
+from growy.sim.link import RECONNECT_S
 from growy.sim.report import FleetReport
 from growy.sim.spec import EspSpec, default_fleet
 
@@ -47,6 +51,21 @@ class SimOptions:
     """Publish no more readings than this, over the whole fleet, then only beat."""
     gate: bool = True
     """Hold readings back until a server has answered a heartbeat. Off: publish at once, growyd or not."""
+    generation: Generation = Generation.APR_2026
+    """Firmware of all devices."""
+    virgin: bool = False
+    """Devices fresh from provisioning: no sensors, actuators or zone in their flash."""
+    approved: bool = False
+    """A server has approved them before."""
+    faults: Faults = attrs.field(factory=Faults)
+    """Of all devices."""
+    device_faults: Mapping[str, Faults] = attrs.field(factory=dict)
+    """esp_id -> the faults of that device instead."""
+    specs_of: tuple[EspSpec, ...] | None = None
+    """These devices, as they are, instead of the default fleet; then `esps`, `interval_s`, `kaiser_id`, `generation`,
+    `virgin`, `approved`, `faults`, `device_faults` and `gate` say nothing."""
+    reconnect_s: float = attrs.field(default=RECONNECT_S, validator=v.ge(0.0))
+    """How long a device waits after it has lost its connection."""
     start_spread_s: float = attrs.field(default=0.0, validator=v.ge(0.0))
     """Devices boot one after the other over this time instead of all at once."""
     time_scale: float = attrs.field(default=1.0, validator=[v.ge(0.0), v.le(3_600.0)])
@@ -58,11 +77,17 @@ class SimOptions:
 
     def specs(self) -> list[EspSpec]:
         """The devices these options describe."""
+        if self.specs_of is not None:
+            return list(self.specs_of)
         return [
             attrs.evolve(
                 spec,
                 kaiser_id=self.kaiser_id,
                 gate=self.gate,
+                generation=self.generation,
+                virgin=self.virgin,
+                approved=self.approved,
+                faults=self.device_faults.get(spec.esp_id, self.faults),
                 sensors=spec.sensors
                 if self.interval_s is None
                 else tuple(attrs.evolve(sensor, interval_s=self.interval_s) for sensor in spec.sensors),
@@ -94,22 +119,42 @@ class SimFleet:
         }
         """One greenhouse per zone."""
         budget = Budget() if options.readings_limit is None else Budget(options.readings_limit)
-        self._devices = tuple(
-            SimDevice(spec, options.broker, self.houses[spec.zone_id], self.ledger, budget, options.seed)
+        self._devices = {
+            spec.esp_id: SimDevice(
+                spec,
+                options.broker,
+                self.houses[spec.zone_id],
+                self.ledger,
+                budget,
+                options.seed,
+                options.reconnect_s,
+            )
             for spec in self.specs
-        )
+        }
+
+    @property
+    def devices(self) -> tuple[SimDevice, ...]:
+        return tuple(self._devices.values())
+
+    def device(self, esp_id: str) -> SimDevice:
+        """One device: to look into it, to reset it, to switch it off, to pull its cable.
+
+        Raises:
+            KeyError: the fleet has none of that name.
+        """
+        return self._devices[esp_id]
 
     def stop(self) -> None:
         """End the run as its duration would: no more readings, PUBACKs, clean disconnects. Returns at once."""
         self._stop.set()
-        for device in self._devices:
+        for device in self.devices:
             device.stop()
 
     def statistics(self) -> FleetReport:
         ended_s = trio.current_time() if self._ended_s is None else self._ended_s
         return FleetReport(
             elapsed_s=ended_s - self._started_s,
-            devices=tuple(device.statistics() for device in self._devices),
+            devices=tuple(device.statistics() for device in self.devices),
             ledger_entries=len(self.ledger),
             ledger_overflow=self.ledger.overflow,
         )
@@ -120,7 +165,7 @@ class SimFleet:
         spread_s = self.options.start_spread_s / len(self._devices)
         try:
             async with trio.open_nursery() as nursery:
-                for number, device in enumerate(self._devices):
+                for number, device in enumerate(self.devices):
                     delay_s = (number + boots.random()) * spread_s
                     nursery.start_soon(device.run, delay_s)
                 task_status.started(self)

@@ -104,9 +104,7 @@ def refusal(handover: Handover, epoch: int) -> str | None:
 
 def refused(handover: Handover, reason: str) -> Handover:
     """An ACK broke the contract."""
-    return attrs.evolve(
-        handover, rejects=handover.rejects + 1, noops=handover.noops + 1, last_reject=reason
-    )
+    return attrs.evolve(handover, rejects=handover.rejects + 1, noops=handover.noops + 1, last_reject=reason)
 
 
 def accepted(handover: Handover, now: float) -> Handover:
@@ -162,3 +160,8 @@ def go_offline(handover: Handover, now: float) -> Handover:
 def settle(handover: Handover) -> Handover:
     """The server has had its 2 s to take stock."""
     return attrs.evolve(handover, mode=Mode.ONLINE, settle_at=NEVER)
+
+
+def evaluated(handover: Handover, now: float) -> Handover:
+    """The offline rules have had their turn."""
+    return attrs.evolve(handover, evaluate_at=now + EVALUATE_S)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import socket
+import struct
 from typing import Any, Protocol
 
 import attrs
@@ -27,9 +28,11 @@ CONNECT_TIMEOUT_S = 10.0
 """For the TCP connection and the broker's CONNACK, each."""
 MISC_S = 5.0
 """How often paho looks whether a ping is due; a twelfth of the keep-alive."""
-RECONNECT_MIN_S = 1.5
-RECONNECT_MAX_S = 12.0
-RECONNECT_JITTER_S = 0.65
+RECONNECT_S = 10.0
+"""After a connection was lost, as the firmware's MQTT client waits."""
+RETRY_MIN_S = 1.5
+RETRY_MAX_S = 12.0
+RETRY_JITTER_S = 0.65
 IN_FLIGHT = 20
 OUTBOX = 64
 """QoS 1 messages that may wait for their PUBACK. The device's own outbox is a few kilobytes."""
@@ -40,6 +43,9 @@ class LinkOwner(Protocol):
 
     def on_connected(self) -> None: ...
     def on_lost(self) -> None: ...
+    def on_failed(self) -> None:
+        """An attempt to connect came to nothing."""
+
     def on_subscribed(self, topic: str) -> None: ...
     def on_message(self, topic: str, payload: bytes) -> None: ...
     def on_acked(self, mid: int) -> None: ...
@@ -71,11 +77,20 @@ class SimLink:
     """The connection of one device. `run` keeps it up until cancelled."""
 
     def __init__(
-        self, broker: BrokerUrl, client_id: str, will: LastWill, owner: LinkOwner, rng: random.Random
+        self,
+        broker: BrokerUrl,
+        client_id: str,
+        will: LastWill,
+        owner: LinkOwner,
+        rng: random.Random,
+        reconnect_s: float = RECONNECT_S,
     ) -> None:
         self._broker = broker
         self._owner = owner
         self._rng = rng
+        self._reconnect_s = reconnect_s
+        self._plugged = trio.Event()
+        self._plugged.set()
         self._subscribing: dict[int, str] = {}
         self._write_wanted = trio.Event()
         self._lost = trio.Event()
@@ -111,7 +126,7 @@ class SimLink:
         # connected.
         return self._client.is_connected() and self._client.socket() is not None
 
-    def publish(self, topic: str, payload: bytes, qos: int) -> int:
+    def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool = False) -> int:
         """Hand a message to paho; the id that `on_acked` will name (QoS 1).
 
         Raises:
@@ -119,7 +134,7 @@ class SimLink:
         """
         if not self.connected:
             raise PublishFailed(f"{topic}: the device is not connected")
-        info = self._client.publish(topic, payload, qos)
+        info = self._client.publish(topic, payload, qos, retain)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise PublishFailed(f"{topic}: {paho.error_string(info.rc)}")
         return info.mid
@@ -130,25 +145,56 @@ class SimLink:
         if mid is not None:
             self._subscribing[mid] = topic
 
+    def unsubscribe(self, topic: str) -> None:
+        """Give a subscription up. Nothing happens while offline."""
+        self._client.unsubscribe(topic)
+
+    def cut(self) -> None:
+        """Reset the connection, if there is one, without a DISCONNECT: the broker publishes the last will."""
+        sock, connected = self._client.socket(), self.connected
+        if isinstance(sock, socket.socket):
+            # A plain close would look like a client that ended; a reset cannot be taken for anything else.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._client.abandon()
+        self._lost.set()
+        if connected:
+            self._owner.on_lost()
+
+    def unplug(self) -> None:
+        """Lose the connection and make no other until `plug`."""
+        if self._plugged.is_set():
+            self._plugged = trio.Event()
+        self.last_error = "the cable is pulled"
+        self.cut()
+
+    def plug(self) -> None:
+        self._plugged.set()
+
     async def run(self) -> None:
-        """Connect, serve, reconnect with a pause of 1.5 s doubling to 12 s, and jitter.
+        """Connect, serve, reconnect: 10 s after a loss; after a failure with a pause of 1.5 s doubling to 12 s, and
+        jitter.
 
         Ends only by cancellation, with a clean DISCONNECT.
         """
-        pause_s = RECONNECT_MIN_S
+        pause_s = RETRY_MIN_S
         try:
             while True:
                 if await self._session():
-                    pause_s = RECONNECT_MIN_S
+                    wait_s, pause_s = self._reconnect_s, RETRY_MIN_S
                 else:
                     self.failures += 1
-                await trio.sleep(pause_s + self._rng.uniform(0.0, RECONNECT_JITTER_S))
-                pause_s = min(RECONNECT_MAX_S, pause_s * 2.0)
+                    self._owner.on_failed()
+                    wait_s, pause_s = pause_s, min(RETRY_MAX_S, pause_s * 2.0)
+                if not self._plugged.is_set():
+                    await self._plugged.wait()
+                    wait_s = 0.0
+                await trio.sleep(wait_s + self._rng.uniform(0.0, RETRY_JITTER_S))
         finally:
             self._close()
 
     async def _session(self) -> bool:
         """One connection from TCP to its end; whether the broker accepted it."""
+        await self._plugged.wait()
         try:
             with trio.fail_after(CONNECT_TIMEOUT_S):
                 stream = await trio.open_tcp_stream(self._broker.host, self._broker.port)
@@ -157,6 +203,9 @@ class SimLink:
             return False
         self._lost, self._write_wanted, self._accepted = trio.Event(), trio.Event(), False
         self._subscribing.clear()
+        if not self._plugged.is_set():
+            await stream.aclose()
+            return False
         # paho wants a plain socket; no task waits on this one yet.
         sock = socket.socket(fileno=stream.socket.detach())
         self._client.prepared = sock

@@ -31,18 +31,31 @@ class DeviceReport:
     esp_id: str
     name: str
     zone_id: str
+    """As it stands in its flash now."""
+    powered: bool
     connected: bool
     registered: bool
     """The server has answered a heartbeat of this connection with an ACK the firmware accepts."""
+    system_state: str
+    """The firmware's word: OPERATIONAL, PENDING_APPROVAL, CONFIG_PENDING_AFTER_RESET, …"""
+    mode: str
+    """Who is in charge: online, disconnected, offline_active, reconnecting or adopting."""
+    handover_epoch: int
+    boots: int
+    """Times it has been switched on or reset."""
     published: int
     acked: int
-    """Published readings for which the broker's PUBACK came."""
+    """Published readings for which the broker's PUBACK came; firmware of 2025-12 asks for none, so there all."""
     dropped_offline: int
     """Measured while there was no broker."""
     dropped_gate: int
     """Measured before the server had answered."""
     dropped_outbox: int
     """Measured while too many readings waited for their PUBACK."""
+    dropped_messages: int
+    """Other messages that no broker or a closed gate kept from going out. Messages."""
+    lost_in_reset: int
+    """Published, and forgotten in a reset before the PUBACK came: perhaps they arrived."""
     heartbeats: int
     """Messages."""
     acks_accepted: int
@@ -58,7 +71,7 @@ class DeviceReport:
     @property
     def unacked(self) -> int:
         """Published, PUBACK not (yet) seen: sent again after a reconnect, at the end perhaps lost."""
-        return self.published - self.acked
+        return self.published - self.acked - self.lost_in_reset
 
 
 @attrs.frozen(kw_only=True)
@@ -101,3 +114,7 @@ class FleetReport:
     @property
     def dropped_outbox(self) -> int:
         return sum(device.dropped_outbox for device in self.devices)
+
+    @property
+    def lost_in_reset(self) -> int:
+        return sum(device.lost_in_reset for device in self.devices)

@@ -9,14 +9,23 @@ that would test the libraries with themselves.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import attrs
 
+from growy.sim.flash import SensorConfig
 from growy.sim.greenhouse import GreenhouseState
 from growy.sim.spec import SensorKind, SensorSpec
 
 ADC_MAX = 4095
 ADC_VOLTS = 3.3
+ADC2_PINS = frozenset((0, 2, 4, 12, 13, 14, 15, 25, 26, 27))
+"""Read 0 while WiFi is up."""
+SHT31_TYPES = frozenset(("sht31", "sht31_temp", "sht31_humidity", "temperature_sht31", "humidity_sht31"))
+SHT31_DEFAULT_ADDRESS = 0x44
+DS18B20_TYPES = frozenset(("ds18b20", "temperature_ds18b20"))
+PUBLISHED_AS = {"ph_sensor": "ph", "ec_sensor": "ec", "soil_moisture": "moisture"}
+"""Aliases of analog types; every other unknown type is published as it was configured."""
 
 
 @attrs.frozen(slots=True)
@@ -34,6 +43,32 @@ class Sample:
     truth: float
     """What the sensor saw, noise included: what a right conversion gives back within its resolution."""
     truth_unit: str
+
+
+def read(
+    config: SensorConfig, fitted: Iterable[SensorSpec], house: GreenhouseState, rng: random.Random
+) -> tuple[Sample, ...]:
+    """Read what a configuration names from what is really there.
+
+    A bus device that does not answer gives nothing: the read fails. A pin always gives a number, of whatever
+    hangs on it, under the type that the configuration claims.
+    """
+    if config.sensor_type in SHT31_TYPES:
+        address = config.i2c_address or SHT31_DEFAULT_ADDRESS
+        chip = next((s for s in fitted if s.kind is SensorKind.SHT31 and s.i2c_address == address), None)
+        return () if chip is None else measure(chip, house, rng)
+    if config.sensor_type in DS18B20_TYPES:
+        rom = config.onewire_address.upper()
+        probe = next((s for s in fitted if s.onewire_address == rom and s.gpio == config.gpio), None)
+        return () if probe is None else measure(probe, house, rng)
+    sensor_type = PUBLISHED_AS.get(config.sensor_type, config.sensor_type)
+    there = next((s for s in fitted if s.gpio == config.gpio and s.kind is not SensorKind.DS18B20), None)
+    if there is None or there.kind is SensorKind.SHT31:
+        # An open input picks up hum.
+        raw = 0 if config.gpio in ADC2_PINS else rng.randint(0, 400)
+        return (_count_of_adc(sensor_type, raw),)
+    (sample,) = measure(there, house, rng)
+    return (attrs.evolve(sample, sensor_type=sensor_type),)
 
 
 def measure(sensor: SensorSpec, house: GreenhouseState, rng: random.Random) -> tuple[Sample, ...]:
@@ -94,8 +129,12 @@ def _ds18b20(temperature_c: float) -> Sample:
 def _adc(sensor_type: str, volts: float, truth: float, unit: str) -> Sample:
     """12 bits at 11 dB attenuation, idealised: linear to 3.3 V, as an uncalibrated conversion assumes."""
     raw = min(ADC_MAX, max(0, round(volts / ADC_VOLTS * ADC_MAX)))
+    return attrs.evolve(_count_of_adc(sensor_type, raw), truth=truth, truth_unit=unit)
+
+
+def _count_of_adc(sensor_type: str, raw: int) -> Sample:
     quality = "suspect" if raw < 50 or raw > 4_045 else "good"
-    return Sample(sensor_type, raw, float(raw), "raw", quality, truth, unit)
+    return Sample(sensor_type, raw, float(raw), "raw", quality, float(raw), "raw")
 
 
 def _count(sensor_type: str, count: float, truth: float, unit: str) -> Sample:

@@ -1,5 +1,5 @@
-"""What a virtual ESP32 is: its identity, its place and its sensors. Plain values, checked when made; no
-behaviour, no I/O.
+"""What a virtual ESP32 is: its identity, its place, what hangs on its pins and what stands in its flash when it
+is first switched on. Plain values, checked when made; no behaviour, no I/O.
 
 `default_fleet` is the greenhouse of the demo. Limits and spellings are the firmware's: lower-case types,
 `ESP_` and six to eight hex digits, one gpio label per sensor (only DS18B20s share a wire), characters that
@@ -11,9 +11,13 @@ from __future__ import annotations
 import enum
 import random
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import attrs
 from attrs import validators as v
+
+from growy.sim.faults import WRONG_TOKEN, Faults
+from growy.sim.flash import ActuatorConfig, Attached, Generation, Nvs, SensorConfig, Subzone, Variant
 
 SAFE_ADC_PINS = frozenset((32, 33, 34, 35, 36, 39))
 """ADC1: the pins of ADC2 read 0 while WiFi is up."""
@@ -70,7 +74,7 @@ def _valid_rom(_: object, __: object, rom: str | None) -> None:
 
 @attrs.frozen(kw_only=True)
 class SensorSpec:
-    """One sensor of a device, as its configuration names it."""
+    """One sensor that hangs on a device, and how its configuration names it."""
 
     kind: SensorKind
     gpio: int = attrs.field(validator=[v.ge(0), v.le(254)])
@@ -95,10 +99,22 @@ class SensorSpec:
                 f"{self.kind} on gpio {self.gpio}: analog sensors need one of {sorted(SAFE_ADC_PINS)}"
             )
 
+    def configured(self, name: str) -> SensorConfig:
+        """Its entry in the device's flash."""
+        return SensorConfig(
+            gpio=self.gpio,
+            sensor_type=str(self.kind),
+            sensor_name=name,
+            subzone_id=self.subzone_id,
+            onewire_address=self.onewire_address or "",
+            i2c_address=self.i2c_address or 0,
+            interval_s=self.interval_s,
+        )
+
 
 @attrs.frozen(kw_only=True)
 class EspSpec:
-    """One device: what stands in its flash."""
+    """One device."""
 
     esp_id: str = attrs.field(validator=v.matches_re(r"ESP_[0-9A-F]{6,8}"))
     name: str
@@ -106,6 +122,17 @@ class EspSpec:
     master_zone_id: str = attrs.field(default="", validator=v.matches_re(_WORD))
     kaiser_id: str = attrs.field(default="god", validator=v.matches_re(r"[A-Za-z0-9_-]{1,63}"))
     sensors: tuple[SensorSpec, ...] = ()
+    actuators: tuple[ActuatorConfig, ...] = ()
+    generation: Generation = Generation.APR_2026
+    variant: Variant = Variant.DEV
+    production: bool = False
+    """An `esp32_prod` build: no emergency stop without a stored token."""
+    approved: bool = False
+    """A server has approved it before."""
+    virgin: bool = False
+    """Fresh from provisioning: sensors and actuators hang on its pins, but its flash knows of none, nor of a
+    zone."""
+    faults: Faults = attrs.field(factory=Faults)
     gate: bool = True
     """Hold sensor data back until the server has answered a heartbeat, as firmware since 2026-04 does."""
     wifi_ip: str = "192.168.4.20"
@@ -122,17 +149,72 @@ class EspSpec:
             )
 
     @property
-    def subzones(self) -> int:
-        return len({sensor.subzone_id for sensor in self.sensors if sensor.subzone_id})
+    def attached(self) -> Attached:
+        """What is physically there."""
+        wires: dict[int, tuple[str, ...]] = {}
+        for sensor in self.sensors:
+            if sensor.onewire_address is not None:
+                wires[sensor.gpio] = (*wires.get(sensor.gpio, ()), sensor.onewire_address)
+        chips = {s.i2c_address: str(s.kind) for s in self.sensors if s.i2c_address is not None}
+        return Attached(variant=self.variant, i2c=chips, onewire=wires)
+
+    @property
+    def flash(self) -> Nvs:
+        """What stands in its flash before the first boot."""
+        tokens = WRONG_TOKEN if self.faults.wrong_token else ""
+        if self.virgin:
+            return Nvs(
+                kaiser_id=self.kaiser_id,
+                approved=self.approved,
+                emergency_token=tokens,
+                broadcast_token=tokens,
+            )
+        return Nvs(
+            approved=self.approved,
+            zone_id=self.zone_id,
+            master_zone_id=self.master_zone_id,
+            kaiser_id=self.kaiser_id,
+            subzones=self._subzones(),
+            sensors=tuple(sensor.configured(f"{self.name} {sensor.kind}") for sensor in self.sensors),
+            actuators=self.actuators,
+            emergency_token=tokens,
+            broadcast_token=tokens,
+        )
+
+    def _subzones(self) -> tuple[Subzone, ...]:
+        pins: dict[str, set[int]] = {}
+        # An I²C label is no pin, and a subzone has pins.
+        wired = [(s.subzone_id, s.gpio) for s in self.sensors if not s.kind.on_i2c]
+        for subzone_id, gpio in (*wired, *((a.subzone_id, a.gpio) for a in self.actuators)):
+            if subzone_id:
+                pins.setdefault(subzone_id, set()).add(gpio)
+        return tuple(
+            Subzone(
+                subzone_id=subzone_id,
+                subzone_name=subzone_id,
+                parent_zone_id=self.zone_id,
+                gpios=tuple(sorted(gpios)),
+                safe_mode_active=False,
+            )
+            for subzone_id, gpios in sorted(pins.items())
+        )
 
 
-_BENCHES: tuple[tuple[str, str, tuple[tuple[SensorKind, int], ...]], ...] = (
+_Sensors: TypeAlias = tuple[tuple[SensorKind, int], ...]
+_Actuators: TypeAlias = tuple[tuple[str, str, int], ...]
+_BENCHES: tuple[tuple[str, str, _Sensors, _Actuators], ...] = (
     (
         "Propagation bench",
         "propagation",
         ((SensorKind.SHT31, 0x44), (SensorKind.DS18B20, 4), (SensorKind.MOISTURE, 34)),
+        (("pump", "Mist", 18), ("relay", "Heat mat", 19)),
     ),
-    ("Bench A", "bench_a", ((SensorKind.SHT31, 0x44), (SensorKind.MOISTURE, 34), (SensorKind.MOISTURE, 35))),
+    (
+        "Bench A",
+        "bench_a",
+        ((SensorKind.SHT31, 0x44), (SensorKind.MOISTURE, 34), (SensorKind.MOISTURE, 35)),
+        (("relay", "Vent", 18), ("pump", "Watering", 19)),
+    ),
     (
         "Bench B",
         "bench_b",
@@ -142,11 +224,13 @@ _BENCHES: tuple[tuple[str, str, tuple[tuple[SensorKind, int], ...]], ...] = (
             (SensorKind.DS18B20, 4),
             (SensorKind.MOISTURE, 34),
         ),
+        (("relay", "Heating", 18), ("pump", "Watering", 19)),
     ),
     (
         "Nutrient tank",
         "tank",
         ((SensorKind.PH, 34), (SensorKind.EC, 35), (SensorKind.DS18B20, 4), (SensorKind.FLOW, 27)),
+        (("pump", "Acid", 18), ("pump", "Nutrients", 19), ("relay", "Circulation", 23)),
     ),
     (
         "Canopy",
@@ -157,6 +241,7 @@ _BENCHES: tuple[tuple[str, str, tuple[tuple[SensorKind, int], ...]], ...] = (
             (SensorKind.MHZ19_CO2, 16),
             (SensorKind.BH1750, BH1750_ADDRESS),
         ),
+        (("relay", "Lamps", 18), ("pwm", "Fan", 19)),
     ),
     (
         "Drip line",
@@ -167,6 +252,7 @@ _BENCHES: tuple[tuple[str, str, tuple[tuple[SensorKind, int], ...]], ...] = (
             (SensorKind.FLOW, 27),
             (SensorKind.BH1750, BH1750_ADDRESS),
         ),
+        (("pump", "Drip pump", 18),),
     ),
 )
 """Six devices that together have every sensor family; a larger fleet is more such greenhouses."""
@@ -197,13 +283,17 @@ def default_fleet(esps: int, seed: int = 0) -> list[EspSpec]:
 
 def _bench(number: int, rng: random.Random) -> EspSpec:
     house, place = divmod(number, len(_BENCHES))
-    name, subzone, kinds = _BENCHES[place]
+    name, subzone, kinds, outputs = _BENCHES[place]
     return EspSpec(
         esp_id=f"ESP_{FIRST_ID + number:06X}",
         name=name if house == 0 else f"{name} {house + 1}",
         zone_id=f"greenhouse_{house + 1}",
         master_zone_id="greenhouse",
         sensors=_sensors(kinds, number, subzone, rng),
+        actuators=tuple(
+            ActuatorConfig(gpio=gpio, actuator_type=kind, actuator_name=what, subzone_id=subzone)
+            for kind, what, gpio in outputs
+        ),
         wifi_ip=f"10.0.{number // 200}.{20 + number % 200}",
         wifi_rssi=rng.randint(-74, -45),
     )

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growy.sim.ack import Ack, AckRefused, pool_bytes, read_ack
+from growy.sim.ack import Ack, AckRefused, read_ack
+from growy.sim.arduino_json import cost
 
 GOOD = {"status": "approved", "handover_epoch": 1, "server_time": 1767225600, "config_available": False}
 
@@ -47,8 +48,8 @@ def test_an_implausible_time_sets_no_clock(server_time: object):
 
 
 def test_the_pool_is_counted_as_arduinojson_counts_it():
-    assert pool_bytes(GOOD) == 124
-    assert pool_bytes({"a": [1, 2, {"a": "bc"}]}) == 16 * 5 + len("a\0bc\0")
+    assert cost(GOOD) == 124
+    assert cost({"a": [1, 2, {"a": "bc"}]}) == 16 * 5 + len("a\0bc\0")
 
 
 @given(

@@ -1,0 +1,119 @@
+"""When sensors are read, and what becomes of the readings. Works on a turn.
+
+A device measures in every state and keeps nothing for later: without a broker, or before the server has answered,
+a reading is lost.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from growy.sim import payload
+from growy.sim.board import CachedValue
+from growy.sim.events import DroppedAtGate, DroppedOffline, Measure, PublishReading
+from growy.sim.flash import SensorConfig
+from growy.sim.sensing import Sample
+from growy.sim.sensor_types import is_i2c
+from growy.sim.state import NEVER, Beat, EspState
+from growy.sim.turn import Turn
+
+FAILURES = 10
+"""In a row; then the sensor is only probed."""
+PROBE_S = 300.0
+
+
+def next_due(state: EspState) -> float:
+    """When the next sensor is read."""
+    return min((beat.due for beat in state.beats), default=NEVER)
+
+
+def measures_itself(sensor: SensorConfig) -> bool:
+    return sensor.operating_mode == "continuous"
+
+
+def rearm(turn: Turn) -> None:
+    """Follow a changed configuration: what a push touched is due at once, the rest keeps its beat."""
+    board = turn.board
+    kept = {_place(beat.sensor): beat for beat in turn.state.beats}
+    beats = []
+    for index, sensor in enumerate(board.sensors):
+        old = kept.get(_place(sensor))
+        if old is None or index in board.sensor_due:
+            beats.append(Beat(sensor, turn.now if measures_itself(sensor) else NEVER))
+        else:
+            beats.append(attrs.evolve(old, sensor=sensor))
+    turn.board = attrs.evolve(board, sensor_due=frozenset())
+    turn.state = attrs.evolve(turn.state, beats=tuple(beats))
+
+
+def _place(sensor: SensorConfig) -> tuple[int, str, int]:
+    return sensor.gpio, sensor.onewire_address, sensor.i2c_address
+
+
+def tick(turn: Turn) -> None:
+    """Ask for the readings that are due."""
+    if turn.now < next_due(turn.state):
+        return
+    beats = []
+    for beat in turn.state.beats:
+        if turn.now >= beat.due:
+            turn.effects.append(Measure(_first_of(turn, beat.sensor)))
+            beat = attrs.evolve(beat, due=following(beat.due, beat.sensor.interval_s, turn.now))  # noqa: PLW2901
+        beats.append(beat)
+    turn.state = attrs.evolve(turn.state, beats=tuple(beats))
+
+
+def _first_of(turn: Turn, sensor: SensorConfig) -> SensorConfig:
+    """Chips on the bus are looked up by their gpio label alone: the first with that label is what is read."""
+    if not is_i2c(sensor.sensor_type):
+        return sensor
+    return next(s for s in turn.board.sensors if s.gpio == sensor.gpio)
+
+
+def following(due: float, interval_s: float, now: float) -> float:
+    """The next time on the sensor's own beat; a device that stood still skips what it missed."""
+    return due + interval_s if due + interval_s > now else now + interval_s
+
+
+def measured(turn: Turn, sensor: SensorConfig, samples: tuple[Sample, ...]) -> None:
+    """A read has ended: count failures, remember previews for the offline rules, publish."""
+    _count(turn, sensor, failed=not samples)
+    if samples:
+        at_ms = turn.state.uptime_ms(turn.now)
+        fresh = {(sensor.gpio, s.sensor_type): CachedValue(value=s.value, at_ms=at_ms) for s in samples}
+        turn.board = attrs.evolve(turn.board, values={**turn.board.values, **fresh})
+    for sample in samples:
+        publish(turn, sensor, sample)
+
+
+def _count(turn: Turn, sensor: SensorConfig, *, failed: bool) -> None:
+    place = _place(sensor)
+    beats = turn.state.beats
+    for index, beat in enumerate(beats):
+        if _place(beat.sensor) != place or (not failed and not beat.failures):
+            continue
+        failures = beat.failures + 1 if failed else 0
+        due = turn.now + PROBE_S if failures >= FAILURES else beat.due
+        changed = attrs.evolve(beat, failures=failures, due=due)
+        turn.state = attrs.evolve(turn.state, beats=(*beats[:index], changed, *beats[index + 1 :]))
+        return
+
+
+def publish(turn: Turn, sensor: SensorConfig, sample: Sample) -> bool:
+    """`sensor/{gpio}/data`; whether it was sent. A reading that cannot be sent takes no number."""
+    state = turn.state
+    if not state.session.connected:
+        turn.effects.append(DroppedOffline())
+        return False
+    if not state.gate_open:
+        turn.effects.append(DroppedAtGate())
+        return False
+    topic = turn.topic(f"sensor/{sensor.gpio}/data")
+    if state.old:
+        body = payload.sensor_data_2025(turn.board, sensor, sample, turn.ts)
+        turn.effects.append(PublishReading(topic, body, 0, sensor, sample, qos=0, retain=True))
+        return True
+    seq = turn.next_seq()
+    body = payload.sensor_data(turn.board, sensor, sample, seq, turn.ts)
+    turn.effects.append(PublishReading(topic, body, seq, sensor, sample))
+    return True
