@@ -157,6 +157,8 @@ class Board:
     emergency_at_ms: int = 0
     safety_epoch: int = 0
     """Grows with each emergency stop; what was queued under an older one expires."""
+    parse_errors: int = 0
+    """Broadcast emergencies that could not be understood; told in the outcome's reason."""
     sensor_due: frozenset[int] = frozenset()
     """Indices into `sensors` that a config push made due at once; the session takes and empties them."""
     pending_enters: int = 0
