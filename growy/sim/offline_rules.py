@@ -1,13 +1,13 @@
 """The rules a device lives by while its server is away: hysteresis, time windows, warm-up. Pure.
 
-The session calls `activate` when the grace is over, `evaluate` every 5 s while they rule, `release` when the server has
-taken over again. A rule whose value is unknown holds; one that cannot know its value (pH, EC, moisture need the server's
-calibration) switches off.
+The session calls `activate` when the grace is over, `evaluate` every 5 s while they rule, `release` when the server
+has taken over again. A rule whose value is unknown holds; one that cannot know its value (pH, EC, moisture need the
+server's calibration) switches off.
 """
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import attrs
 
@@ -142,24 +142,24 @@ def _value(board: Board, rule: OfflineRule, ctx: Ctx) -> float | None:
 # --- the rule's clock -----------------------------------------------------------------------------
 
 
-def _local(rule: OfflineRule, ts: int) -> datetime.datetime:
+def _local(rule: OfflineRule, ts: int) -> dt.datetime:
     """UTC, or the time in Berlin by the rule of the firmware: last Sundays of March and October, 01:00 UTC."""
-    utc = datetime.datetime.fromtimestamp(ts, datetime.UTC)
+    utc = dt.datetime.fromtimestamp(ts, dt.UTC)
     if rule.time_filter.timezone != "Europe/Berlin":
         return utc
-    return utc + datetime.timedelta(hours=2 if _summer_in_berlin(utc) else 1)
+    return utc + dt.timedelta(hours=2 if _summer_in_berlin(utc) else 1)
 
 
-def _summer_in_berlin(utc: datetime.datetime) -> bool:
+def _summer_in_berlin(utc: dt.datetime) -> bool:
     starts, ends = (
-        datetime.datetime(utc.year, month, _last_sunday(utc.year, month), 1, tzinfo=datetime.UTC)
+        dt.datetime(utc.year, month, _last_sunday(utc.year, month), 1, tzinfo=dt.UTC)
         for month in (3, 10)
     )
     return starts <= utc < ends
 
 
 def _last_sunday(year: int, month: int) -> int:
-    return 31 - datetime.date(year, month, 31).isoweekday() % 7
+    return 31 - dt.date(year, month, 31).isoweekday() % 7
 
 
 def _today(rule: OfflineRule, ts: int) -> bool:
