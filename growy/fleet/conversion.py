@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from growy.fleet.hardware import family_of
 from growy.model.reading import Bus, SeriesKey
 from growy.model.setup import SensorSetup
 from growy.sensors.calibration import Calibration
@@ -25,7 +26,7 @@ class ConversionSetups:
     """`setup_of` for the intake.
 
     Args:
-        registry: knows what a chip measures, and which names mean the same type.
+        registry: knows which names mean the same type.
         sensors_of: the setups as they are now.
     """
 
@@ -70,7 +71,7 @@ def find_sensor(registry: Registry, sensors: Sequence[SensorSetup], key: SeriesK
     """
     wanted = canonical(registry, key.value_type)
     fitting = [
-        setup for setup in sensors if _is_at(setup, key) and wanted in registry.value_types(setup.sensor_type)
+        setup for setup in sensors if _is_at(setup, key) and wanted in measured(registry, setup.sensor_type)
     ]
     return fitting[0] if len(fitting) == 1 else None
 
@@ -85,6 +86,11 @@ def _is_at(setup: SensorSetup, key: SeriesKey) -> bool:
             return str(setup.gpio) == key.address
         case Bus.DERIVED:
             return False  # it comes from other series, and from no sensor of its own
+
+
+def measured(registry: Registry, sensor_type: str) -> tuple[str, ...]:
+    """What a sensor of this type measures: two values for the chip `sht31`, under the names of their libraries."""
+    return tuple(canonical(registry, value_type) for value_type in family_of(sensor_type).values)
 
 
 def canonical(registry: Registry, value_type: str) -> str:

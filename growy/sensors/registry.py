@@ -200,16 +200,6 @@ class Registry:
             inputs=output.inputs,
         )
 
-    def value_types(self, sensor_type: str) -> tuple[str, ...]:
-        """Canonical types of what a sensor of this type measures: two for the chip `sht31`, one for `ph_sensor`; the
-        type itself where no library knows it."""
-        name = sensor_type.lower()
-        of_chip = {output.type for _, output in self._types.values() if output.type.startswith(f"{name}_")}
-        if of_chip:
-            return tuple(sorted(of_chip))
-        known = self._types.get(name)
-        return (name if known is None else known[1].type,)
-
     def plan(
         self,
         value_type: str,

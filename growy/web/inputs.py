@@ -6,6 +6,7 @@ Unknown fields are ignored: clients of several generations send more than one se
 
 from __future__ import annotations
 
+import enum
 import math
 import re
 from collections.abc import Mapping
@@ -98,9 +99,15 @@ def _boolean(said: object, _: object) -> bool:
     raise ValueError(f"{_shown(said)} is not true or false")
 
 
-def _text(said: object, _: object) -> str:
+def _text(said: object, kind: object) -> str:
     if not isinstance(said, str):
         raise TypeError(f"{_shown(said)} is not a string")
+    # A StrEnum is a str to cattrs, too: without this any word would pass for a member.
+    if isinstance(kind, type) and issubclass(kind, enum.StrEnum):
+        for member in kind:
+            if member.value.lower() == said.lower():
+                return member
+        raise ValueError(f"{_shown(said)} is none of {', '.join(member.value for member in kind)}")
     return said
 
 
@@ -145,9 +152,9 @@ def query_of(text: str, model: type[T]) -> T:
 
 
 def body_of(body: bytes, model: type[T]) -> T:
-    """A JSON body as `model`. Raises Invalid."""
+    """A JSON body as `model`; no body at all is an empty object. Raises Invalid."""
     try:
-        said = msgspec.json.decode(body)
+        said = msgspec.json.decode(body or b"{}")
     except (msgspec.DecodeError, UnicodeError) as error:
         raise Invalid("The body is not JSON", details={"reason": str(error)[:200]}) from error
     except RecursionError as error:  # a megabyte of "["

@@ -19,7 +19,7 @@ from growy.intake import Intake
 from growy.intake.outcomes import IntakeStatistics
 from growy.intake.replay import memory_for
 from growy.model.reading import Columns, Reading
-from growy.sensors.pool import open_pool
+from growy.sensors.pool import Pool, open_pool
 from growy.store.store import Store, open_store
 from growy.wire.table import Message
 from growy.wire.topics import Topic
@@ -43,6 +43,7 @@ class Bench:
 
     intake: Intake
     store: Store
+    pool: Pool
     disk: Disk
     acknowledged: list[tuple[int, int]] = attrs.Factory(list)
     """(epoch, packet id) in the order of acknowledgement."""
@@ -132,7 +133,7 @@ async def open_bench(
             setup_of=ConversionSetups(pool.registry, sensors_of).setup_of,
             committed=await store.newest_commits(memory_for(limit)),
         )
-        bench = Bench(intake, store, disk)
+        bench = Bench(intake, store, pool, disk)
         await nursery.start(pool.run)
         await nursery.start(intake.run)
         yield bench

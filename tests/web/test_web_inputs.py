@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,16 @@ from growy.model.errors import Invalid, NotFound
 from growy.web.answers import MethodNotAllowed, Response, iso
 from growy.web.inputs import MOST_PARAMETERS, Moment, body_of, moment, query_of
 from growy.web.router import Call, Endpoint, Router
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+    BLUE = "Blue"
+
+
+@attrs.frozen
+class Painted:
+    colour: Colour | None = None
 
 
 @attrs.frozen
@@ -46,6 +57,16 @@ def test_an_empty_value_counts_as_absent_and_the_last_of_several_counts() -> Non
 def test_all_faults_are_named_at_once() -> None:
     said = faults("count=many&share=nan&wanted=perhaps&since=soon")
     assert [fault.split(":")[0] for fault in said] == ["name", "count", "share", "wanted", "since"]
+
+
+@pytest.mark.parametrize(("said", "colour"), [("red", Colour.RED), ("BLUE", Colour.BLUE), ("", None)])
+def test_one_of_some_words_is_known_in_any_case(said: str, colour: Colour | None) -> None:
+    assert query_of(f"colour={said}", Painted).colour is colour
+
+
+def test_a_word_that_is_none_of_them_is_refused_with_those_that_are() -> None:
+    with pytest.raises(Invalid, match=r"colour: 'green' is none of red, Blue"):
+        body_of(b'{"colour": "green"}', Painted)
 
 
 def test_a_value_out_of_bounds_is_named() -> None:

@@ -1,4 +1,4 @@
-"""Sensors: the series that have ever sent a reading, with their newest values, their statistics, and the libraries."""
+"""Sensors to look at: what is set up and what has ever sent a reading, with newest values, statistics, libraries."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import time
 import attrs
 from attrs import validators as v
 
-from growy.model.errors import Invalid
+from growy.model.errors import Invalid, SensorNotFound
+from growy.model.setup import ItemState
 from growy.web.answers import Response, answer, iso, page_of
-from growy.web.api.series import describe, find, identity, need
+from growy.web.api.series import identity, need
+from growy.web.api.setups import Row, ids_of, of_type, row_record, rows, rows_at, sensor_record
+from growy.web.app import App
 from growy.web.inputs import Moment
 from growy.web.router import Auth, Call, Endpoint
 
@@ -21,6 +24,8 @@ class SensorsQuery:
     esp_id: str | None = None
     gpio: int | None = None
     sensor_type: str | None = None
+    enabled: bool | None = None
+    config_status: ItemState | None = None
     page: int = attrs.field(default=1, validator=[v.ge(1), v.le(1_000_000)])
     page_size: int = attrs.field(default=20, validator=[v.ge(1), v.le(100)])
 
@@ -38,16 +43,49 @@ class StatsQuery:
 
 
 async def sensors(call: Call, query: SensorsQuery) -> Response:
+    """One row for each value of each sensor, set up or only heard."""
     app = call.app
-    fitting = find(app, query.esp_id, query.gpio, query.sensor_type)
-    return page_of(fitting, query.page, query.page_size, lambda series: describe(app, series))
+    found = rows(app, query.esp_id)
+    if query.sensor_type is not None:
+        found = of_type(app.pool.registry, found, query.sensor_type)
+    fitting = [row for row in found if _fits(app, row, query)]
+    return page_of(fitting, query.page, query.page_size, lambda row: row_record(app, row))
+
+
+def _fits(app: App, row: Row, query: SensorsQuery) -> bool:
+    if query.gpio is not None and row.gpio != query.gpio:
+        return False
+    if query.enabled is not None and query.enabled != (row.setup is None or row.setup.enabled):
+        return False
+    if query.config_status is None:
+        return True
+    device = app.fleet.get(row.key.esp_id)
+    return (
+        device is not None
+        and row.setup is not None
+        and app.fleet.state_of(device, row.setup.key) is query.config_status
+    )
 
 
 async def sensor(call: Call, query: SensorQuery) -> Response:
-    """The first series at a pin in full, and the others that share it."""
-    found = need(call.app, call.path["esp_id"], call.integer("gpio"), query.sensor_type)
-    first, *others = (describe(call.app, series) for series in found)
+    """The first row at a pin in full, and the others that share it."""
+    app = call.app
+    found = rows_at(app, call.path["esp_id"], str(call.integer("gpio")), query.sensor_type)
+    first, *others = (row_record(app, row) for row in found)
     return answer({"success": True, **first, "others": others})
+
+
+async def configured(call: Call) -> Response:
+    """A sensor as it is set up, by its id or that of one of its values."""
+    app, id = call.app, call.path["id"]
+    found = [row for row in rows(app) if id in ids_of(row)]
+    if not found:
+        raise SensorNotFound(f"No sensor has the id {id[:64]!r}", cure="GET /api/v1/sensors lists them")
+    row = found[0]
+    device = app.fleet.get(row.key.esp_id)
+    if row.setup is None or device is None:
+        return answer({"success": True, **row_record(app, row)})
+    return answer({"success": True, **sensor_record(app, device, row.setup)})
 
 
 async def stats(call: Call, query: StatsQuery) -> Response:
@@ -108,6 +146,12 @@ ENDPOINTS = (
         summary="Reload the sensor libraries",
         handler=reload,
         auth=Auth.OPERATOR,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/sensors/config/{id}",
+        summary="One sensor as it is set up",
+        handler=configured,
     ),
     Endpoint(
         method="GET",

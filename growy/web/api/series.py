@@ -5,8 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+from growy.fleet.conversion import find_sensor
+from growy.fleet.device import DeviceStatus
 from growy.model.errors import EspNotFound, SensorNotFound
-from growy.model.reading import Bus, Series
+from growy.model.reading import Bus, Series, SeriesKey
+from growy.model.setup import SensorSetup
 from growy.web.answers import iso
 from growy.web.app import App
 
@@ -20,16 +23,19 @@ def device_uuid(esp_id: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, esp_id))
 
 
-def series_uuid(series: Series) -> str:
-    """The `id` of a series, for clients that want a UUID."""
-    return str(uuid.uuid5(_NAMESPACE, str(series.key)))
+def series_uuid(key: SeriesKey) -> str:
+    """The `id` of a series, for clients that want a UUID. Known before its first reading."""
+    return str(uuid.uuid5(_NAMESPACE, str(key)))
 
 
 def identity(series: Series) -> dict[str, object]:
     """What tells a series from its neighbours on the same pin or bus."""
-    key = series.key
+    return {"series_id": series.id, **place(series.key)}
+
+
+def place(key: SeriesKey) -> dict[str, object]:
+    """Where on its device a series comes from."""
     return {
-        "series_id": series.id,
         "bus": key.bus,
         "address": key.address,
         "i2c_address": int(key.address) if key.bus is Bus.I2C else None,
@@ -37,29 +43,53 @@ def identity(series: Series) -> dict[str, object]:
     }
 
 
+def sensors_of(app: App, esp_id: str) -> tuple[SensorSetup, ...]:
+    """What is set up on a device; nothing on one that is deleted or unknown."""
+    device = app.fleet.get(esp_id)
+    return () if device is None or device.status is DeviceStatus.DELETED else device.record.sensors
+
+
 def describe(app: App, series: Series) -> dict[str, object]:
-    """One sensor with its newest reading. What growyd does not know is null."""
-    key = series.key
-    latest = app.store.tail.latest(series.id)
+    """One series with its newest reading."""
+    setup = find_sensor(app.pool.registry, sensors_of(app, series.key.esp_id), series.key)
+    return value_record(app, series.key, series.gpio, series, setup)
+
+
+def value_record(
+    app: App, key: SeriesKey, gpio: int, series: Series | None, setup: SensorSetup | None
+) -> dict[str, object]:
+    """One value of one sensor. What growyd does not know is null.
+
+    Args:
+        gpio: the pin or label under which it is published.
+        series: None before its first reading.
+        setup: None where nobody has set it up.
+    """
+    latest = None if series is None else app.store.tail.latest(series.id)
     device = app.fleet.get(key.esp_id)
+    known = app.pool.registry.resolve(key.value_type)
+    unit = (known.unit if known is not None else "") if series is None else series.unit
     return {
-        "id": series_uuid(series),
+        "id": series_uuid(key),
+        "config_id": None if setup is None else setup.id,
         "esp_id": key.esp_id,
         "esp_device_id": key.esp_id,
-        "gpio": series.gpio,
+        "gpio": gpio,
         "sensor_type": key.value_type,
-        "name": None,
-        "enabled": True,
-        "unit": series.unit,
-        "interface_type": _INTERFACES.get(key.bus),
-        **identity(series),
+        "name": None if setup is None else setup.name,
+        "enabled": True if setup is None else setup.enabled,
+        "unit": unit,
+        # The firmware reads every pin that is no bus as an analog one.
+        "interface_type": _INTERFACES.get(key.bus, None if setup is None else "ANALOG"),
+        "series_id": None if series is None else series.id,
+        **place(key),
         "zone_id": (device.zone_id or None) if device is not None else None,
-        "subzone_id": None,
+        "subzone_id": (setup.subzone_id or None) if setup is not None else None,
         "latest_value": None if latest is None else latest.value,
         "latest_raw": None if latest is None else latest.raw,
         "latest_quality": None if latest is None else latest.quality.word,
         "latest_timestamp": None if latest is None else iso(latest.ts_ms),
-        "created_at": iso(series.created_ms) if series.created_ms else None,
+        "created_at": iso(series.created_ms) if series is not None and series.created_ms else None,
     }
 
 
