@@ -22,6 +22,7 @@ from growy.cli.exits import DaemonRefused, DaemonUnreachable
 from growy.model.errors import ConfigError
 
 CONNECT_TIMEOUT_S = 5.0
+NO_CONTENT = 204
 PAGE_SIZE = 100
 """The API's largest page."""
 ANSWER_TIMEOUT_S = 60.0
@@ -122,8 +123,7 @@ class Daemon:
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """The JSON answer. Raises DaemonUnreachable, DaemonRefused."""
-        asked = {name: value for name, value in (query or {}).items() if value is not None}
-        return self._ask("GET", f"{quote(path)}{'?' + urlencode(asked) if asked else ''}", None)
+        return self._ask("GET", _target(path, query), None)
 
     def get_list(self, path: str, query: Query | None = None) -> list[Any]:
         """All items of a list that comes in pages. Raises DaemonUnreachable, DaemonRefused."""
@@ -136,9 +136,13 @@ class Daemon:
                 return items
             page += 1
 
-    def post(self, path: str, body: object) -> Any:
+    def post(self, path: str, body: object, query: Query | None = None) -> Any:
         """The JSON answer. Raises DaemonUnreachable, DaemonRefused."""
-        return self._ask("POST", quote(path), json.dumps(body).encode())
+        return self._ask("POST", _target(path, query), json.dumps(body).encode())
+
+    def delete(self, path: str, query: Query | None = None) -> Any:
+        """The JSON answer; `{}` where there is nothing to say. Raises DaemonUnreachable, DaemonRefused."""
+        return self._ask("DELETE", _target(path, query), None)
 
     def _ask(self, method: str, target: str, body: bytes | None) -> Any:
         connection = self._connected()
@@ -160,6 +164,8 @@ class Daemon:
         return self._read(response.status, answer)
 
     def _read(self, status: int, answer: bytes) -> Any:
+        if status == NO_CONTENT:
+            return {}
         try:
             content = json.loads(answer)
         except ValueError:
@@ -188,6 +194,11 @@ class Daemon:
             self._place, self._connection = place, connection
             return connection
         raise DaemonUnreachable(f"No daemon answers. Tried:{''.join(tried)}", cure=CURE)
+
+
+def _target(path: str, query: Query | None) -> str:
+    asked = {name: value for name, value in (query or {}).items() if value is not None}
+    return f"{quote(path)}{'?' + urlencode(asked) if asked else ''}"
 
 
 def _reason(error: Exception) -> str:

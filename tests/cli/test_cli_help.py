@@ -45,7 +45,13 @@ def commands(group=main, path=()):
             yield from commands(command, (*path, name))
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["status", "--help"], ["demo", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--help"], ["--version"], ["status", "--help"], ["demo", "--help"]),
+        *(["devices", "--help"], ["devices", "config", "--help"]),
+    ],
+)
 def test_help_loads_nothing_heavy(arguments):
     modules, output = loaded_by(
         f"from growy.cli import main\nmain({arguments!r}, prog_name='growyd', standalone_mode=False)"

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import attrs
 import trio
 
+from growy.config import WebConfig
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
@@ -21,6 +22,7 @@ from growy.model.setup import SensorSetup
 from growy.web.app import App
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
+from growy.web.server import Web, open_web
 from rig.esp import Air, Esp
 from rig.intake import Bench, open_bench
 
@@ -38,7 +40,8 @@ class Desk:
     air: Air
     hub: LiveHub
     nursery: trio.Nursery
-    ask: Callable[..., Any] = attrs.field(init=False)
+    url: str = ""
+    ask: Any = None
 
     def app(self) -> App:
         vitals = Vitals(broker_connected=True, store_state="ok", workers=1, workers_alive=1)
@@ -84,11 +87,9 @@ class Desk:
 
 @asynccontextmanager
 async def open_desk(
-    folder: Path,
-    serve: Callable[..., AbstractAsyncContextManager[Any]],
-    connect: Callable[..., AbstractAsyncContextManager[Any]],
+    folder: Path, connect: Callable[[Web], AbstractAsyncContextManager[Any]] | None = None
 ) -> AsyncIterator[Desk]:
-    """Args: the fixtures `serve` and `connect` of the web's tests."""
+    """Args: the fixture `connect` of the web's tests; without it nothing can be asked by `Desk.ask`."""
     fleet: Fleet
 
     def sensors_of(esp_id: str) -> tuple[SensorSetup, ...]:
@@ -107,9 +108,12 @@ async def open_desk(
         journal = FleetJournal(fleet, bench.store)
         desk = Desk(bench, fleet, Zones(bench.store), air, hub, nursery)
         nursery.start_soon(_tick, fleet)
-        async with serve(desk) as web, connect(web) as client:
-            desk.ask = client.ask
-            yield desk
+        async with open_web(WebConfig(port=0), None, desk.app()) as web:
+            await nursery.start(web.run)
+            desk.url = web.url
+            async with connect(web) if connect is not None else nullcontext() as client:
+                desk.ask = getattr(client, "ask", None)
+                yield desk
         nursery.cancel_scope.cancel()
 
 

@@ -13,8 +13,8 @@ ACTUATORS = f"/api/v1/actuators/{ESP}"
 
 
 @pytest.fixture
-async def desk(tmp_path: Path, serve: Any, connect: Any) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path, serve, connect) as desk:
+async def desk(tmp_path: Path, connect: Any) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path, connect) as desk:
         yield desk
 
 

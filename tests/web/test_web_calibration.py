@@ -16,8 +16,8 @@ BUFFERS = [{"raw": 2522, "reference": 4.0}, {"raw": 1861, "reference": 7.0}]
 
 
 @pytest.fixture
-async def desk(tmp_path: Path, serve: Any, connect: Any) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path, serve, connect) as desk:
+async def desk(tmp_path: Path, connect: Any) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path, connect) as desk:
         await desk.fleet.register(ESP, by="test")
         yield desk
 

@@ -15,8 +15,8 @@ CLIMATE = {"sensor_type": "sht31", "name": "Air bench A", "i2c_address": 68}
 
 
 @pytest.fixture
-async def desk(tmp_path: Path, serve: Any, connect: Any) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path, serve, connect) as desk:
+async def desk(tmp_path: Path, connect: Any) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path, connect) as desk:
         yield desk
 
 
