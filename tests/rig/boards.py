@@ -69,8 +69,8 @@ def sensor(gpio: int = 34, kind: str = "moisture", **fields: Any) -> dict[str, A
     return {"gpio": gpio, "sensor_type": kind, "sensor_name": f"{kind} {gpio}", **fields}
 
 
-def sht31(address: int = 0x44, **fields: Any) -> dict[str, Any]:
-    return sensor(address, "sht31", i2c_address=address, **fields)
+def sht31(address: int = 0x44, label: int | None = None, **fields: Any) -> dict[str, Any]:
+    return sensor(address if label is None else label, "sht31", i2c_address=address, **fields)
 
 
 def ds18b20(rom: str = ROM, gpio: int = 4, **fields: Any) -> dict[str, Any]:
