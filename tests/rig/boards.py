@@ -55,8 +55,11 @@ def of(replies: tuple[BoardReply, ...], kind: type[T]) -> list[T]:
 
 
 def bodies(replies: tuple[BoardReply, ...], tail: str = "") -> list[dict[str, Any]]:
-    """What was published, parsed; on one topic, or all."""
-    return [json.loads(r.body(7)) for r in of(replies, Reply) if not tail or r.topic_tail == tail]
+    """What was published, parsed; on one topic, or all. Control characters stand unescaped, as the firmware leaves
+    them."""
+    return [
+        json.loads(r.body(7), strict=False) for r in of(replies, Reply) if not tail or r.topic_tail == tail
+    ]
 
 
 def ended(replies: tuple[BoardReply, ...]) -> tuple[str, str]:
