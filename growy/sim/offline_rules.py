@@ -152,8 +152,7 @@ def _local(rule: OfflineRule, ts: int) -> dt.datetime:
 
 def _summer_in_berlin(utc: dt.datetime) -> bool:
     starts, ends = (
-        dt.datetime(utc.year, month, _last_sunday(utc.year, month), 1, tzinfo=dt.UTC)
-        for month in (3, 10)
+        dt.datetime(utc.year, month, _last_sunday(utc.year, month), 1, tzinfo=dt.UTC) for month in (3, 10)
     )
     return starts <= utc < ends
 
