@@ -202,3 +202,15 @@ async def test_a_changed_parameter_keeps_the_calibration(desk: Desk) -> None:
     said = await setup(desk, 34, "ph", parameters={"temperature_c": 22})
 
     assert list(said["calibrations"]) == ["ph"]
+
+
+async def test_what_was_at_the_pin_before_is_not_asked_about(desk: Desk) -> None:
+    await desk.heard("moisture", 2000, gpio=34)
+    await desk.heard("ds18b20", 400, gpio=4, onewire_address=OTHER_ROM)
+    await setup(desk, 34, "ph")
+    await setup(desk, 4, "ds18b20", onewire_address=ROM)
+
+    assert (await desk.get(f"{SENSORS}/34"))["sensor_type"] == "ph"
+    assert (await desk.post(f"{SENSORS}/34/calibrate", {"points": BUFFERS}))["sensor_type"] == "ph"
+    await desk.post(f"{SENSORS}/4/calibrate", {"points": [{"raw": 400, "reference": 25.5}]})
+    assert [list(one.calibrations) for one in desk.setups()] == [["ph"], ["ds18b20"]]

@@ -15,7 +15,7 @@ import numpy as np
 from attrs import validators as v
 
 from growy.fleet.conversion import canonical
-from growy.model.errors import ConversionError, GrowyError, Invalid, NotFound, SensorNotFound
+from growy.model.errors import CalibrationError, ConversionError, Invalid, NotFound, SensorNotFound
 from growy.model.setup import SensorSetup
 from growy.sensors.calibration import Calibration
 from growy.sensors.calibration_solve import REFERENCE_C
@@ -29,7 +29,8 @@ from growy.sensors.points import (
     without_correction,
 )
 from growy.web.answers import Response, answer
-from growy.web.api.setups import Row, pin_of, row_record, rows_at, the_sensor
+from growy.web.api.series import sensors_of
+from growy.web.api.setups import Row, in_use, pin_of, row_record, rows_at, the_sensor
 from growy.web.app import App
 from growy.web.router import Auth, Call, Endpoint
 
@@ -40,7 +41,7 @@ class NotCalibrated(NotFound):
     """The sensor has no calibration that could be taken back."""
 
     code = "CALIBRATION_NOT_FOUND"
-    numeric_code = 5423
+    numeric_code = 5424
 
 
 @attrs.frozen
@@ -174,7 +175,7 @@ def _points(body: CalibrateBody) -> list[GivenPoint]:
 
 def _target(app: App, esp_id: str, said: str, sensor_type: str | None) -> Target:
     """Raises EspNotFound, SensorNotFound, Ambiguous, Invalid, ConversionError."""
-    found = rows_at(app, esp_id, said, sensor_type)
+    found = in_use(rows_at(app, esp_id, said, sensor_type))
     setup = the_sensor(found)
     registry = app.pool.registry
     types = sorted({canonical(registry, row.key.value_type) for row in found})
@@ -192,14 +193,17 @@ def _target(app: App, esp_id: str, said: str, sensor_type: str | None) -> Target
 
 
 async def _keep(app: App, target: Target, text: str | None) -> None:
-    """Durable, and in use, when it returns. None takes the calibration away."""
+    """Durable, and in use, when it returns. None takes the calibration away. Raises SensorNotFound."""
     assert target.setup is not None
+    esp_id, id = target.row.key.esp_id, target.setup.id
+    # As it is now: while the points were converted, somebody may have changed it.
+    setup = next((one for one in sensors_of(app, esp_id) if one.id == id), None)
+    if setup is None:
+        raise SensorNotFound(f"{target.setup.name!r} of {esp_id} was taken away meanwhile")
     name = canonical(app.pool.registry, target.value_type)
-    others = {key: one for key, one in target.setup.calibrations.items() if key != name}
+    others = {key: one for key, one in setup.calibrations.items() if key != name}
     kept = others if text is None else {**others, name: text}
-    await app.fleet.set_sensor(
-        target.row.key.esp_id, msgspec.structs.replace(target.setup, calibrations=kept)
-    )
+    await app.fleet.set_sensor(esp_id, msgspec.structs.replace(setup, calibrations=kept))
 
 
 async def _convert(app: App, plans: Sequence[Plan], raws: Sequence[float | None]) -> list[float | None]:
@@ -216,7 +220,7 @@ async def _before(app: App, target: Target, raws: Sequence[float | None]) -> lis
     """What the points came to until now; None where what was set until now converts nothing."""
     try:
         plan = app.pool.registry.plan(target.value_type, target.settings, target.before)
-    except (ConversionError, GrowyError):
+    except (ConversionError, CalibrationError):
         return [None] * len(raws)
     return await _convert(app, [plan] * len(raws), raws)
 
@@ -242,7 +246,7 @@ def _named(target: Target) -> dict[str, object]:
 async def take_back(call: Call, query: TakeBackQuery) -> Response:
     """Go on without calibration. Readings that were stored keep what made them."""
     app, esp_id, said = call.app, call.path["esp_id"], call.path["gpio"]
-    found = rows_at(app, esp_id, said, query.sensor_type)
+    found = in_use(rows_at(app, esp_id, said, query.sensor_type))
     setup, registry = the_sensor(found), app.pool.registry
     kept = {} if setup is None else setup.calibrations
     calibrated = [row for row in found if canonical(registry, row.key.value_type) in kept]

@@ -12,7 +12,7 @@ from attrs import validators as v
 from growy.model.messages import SensorResponse
 from growy.model.reading import Bus
 from growy.web.answers import Response, answer
-from growy.web.api.setups import row_record, rows, rows_at
+from growy.web.api.setups import in_use, row_record, rows, rows_at
 from growy.web.router import Auth, Call, Endpoint
 
 LONGEST_MEASURE_S = 60.0
@@ -35,7 +35,7 @@ async def measure(call: Call, query: MeasureQuery) -> Response:
     """Have a sensor measured now."""
     app, esp_id = call.app, call.path["esp_id"]
     row = rows_at(app, esp_id, call.path["gpio"])[0]
-    sharing = {(one.key.bus, one.key.address) for one in rows_at(app, esp_id, str(row.gpio))}
+    sharing = {(one.key.bus, one.key.address) for one in in_use(rows_at(app, esp_id, str(row.gpio)))}
     facts: dict[str, object] = {
         "request_id": uuid.uuid4().hex,
         "esp_id": esp_id,

@@ -214,7 +214,7 @@ def pin_of(said: str) -> int | None:
 
 
 def rows_at(app: App, esp_id: str, said: str, sensor_type: str | None = None) -> list[Row]:
-    """The rows at a pin, or of an id (of a row, or of a setup); at least one.
+    """The rows at a pin, or of an id (of a row, or of a setup); at least one, what is set up first.
 
     Raises EspNotFound, SensorNotFound.
     """
@@ -223,7 +223,7 @@ def rows_at(app: App, esp_id: str, said: str, sensor_type: str | None = None) ->
     if sensor_type is not None:
         found = of_type(app.pool.registry, found, sensor_type)
     if found:
-        return found
+        return sorted(found, key=lambda row: row.setup is None)
     need_device(app, esp_id)
     where = f"at gpio {gpio}" if gpio is not None else f"with the id {said[:64]!r}"
     there = sorted({(row.gpio, row.key.value_type) for row in everything})
@@ -234,7 +234,13 @@ def rows_at(app: App, esp_id: str, said: str, sensor_type: str | None = None) ->
     )
 
 
+def in_use(found: Sequence[Row]) -> list[Row]:
+    """Those that are set up; all of them where none is. What was there before a sensor was replaced is history."""
+    return [row for row in found if row.setup is not None] or list(found)
+
+
 def ids_of(row: Row) -> tuple[str, ...]:
+    """What a row can be called: its own id, or that of the sensor it is a value of."""
     own = series_uuid(row.key)
     return (own,) if row.setup is None else (own, row.setup.id)
 
@@ -256,8 +262,7 @@ def the_sensor(found: Sequence[Row]) -> SensorSetup | None:
 def need_sensor(app: App, esp_id: str, said: str, sensor_type: str | None = None) -> SensorSetup:
     """The sensor that is set up at a pin or has an id. Raises EspNotFound, SensorNotFound, Ambiguous."""
     found = rows_at(app, esp_id, said, sensor_type)
-    set_up = [row for row in found if row.setup is not None]
-    setup = the_sensor(set_up or found)
+    setup = the_sensor(in_use(found))
     if setup is None:
         raise SensorNotFound(
             f"{found[0].key.value_type} of {esp_id} at {said[:64]} sends readings, but is not set up here",
