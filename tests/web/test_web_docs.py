@@ -11,7 +11,9 @@ import pytest
 from growy.model.errors import GrowyError
 from growy.web.answers import BadRequest, Forbidden, MethodNotAllowed, TooBusy
 from growy.web.api import ENDPOINTS
+from growy.web.api.calibration import NotCalibrated
 from growy.web.api.processing import UnknownSensorType
+from growy.web.api.setups import Ambiguous
 from growy.web.limits import Limits
 from growy.web.router import Endpoint
 
@@ -36,7 +38,11 @@ def test_every_parameter_and_field_is_documented(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [BadRequest, Forbidden, MethodNotAllowed, TooBusy, UnknownSensorType, GrowyError]
+    "error",
+    [
+        *(BadRequest, Forbidden, MethodNotAllowed, TooBusy, GrowyError),
+        *(UnknownSensorType, Ambiguous, NotCalibrated),
+    ],
 )
 def test_every_error_of_the_web_room_is_documented(error: type[GrowyError]) -> None:
     assert f"`{error.code}`" in PAGE
