@@ -1,4 +1,4 @@
-"""Known devices: answered first, then remembered; gone when they say so or fall silent."""
+"""All devices: answered first, taken in at a bounded pace, remembered over a restart."""
 
 from __future__ import annotations
 
@@ -7,52 +7,75 @@ from pathlib import Path
 
 import attrs
 import pytest
+from fleet_rig import WALL_MS
 
 from growy.config import StoreConfig
-from growy.fleet.journal import FleetJournal, from_row, to_row
-from growy.fleet.registry import MAX_DEVICES, OFFLINE_AFTER_S, Device, DeviceStatus, Fleet, describe
+from growy.fleet.device import Device, DeviceStatus
+from growy.fleet.fleet import Fleet
+from growy.fleet.journal import FleetJournal, read_known
+from growy.fleet.limiter import TokenBucket
+from growy.fleet.machine import OFFLINE_AFTER_S
+from growy.fleet.registry import MAX_DEVICES
+from growy.model.setup import SensorSetup
+from growy.store.devices import DeviceRow
 from growy.store.store import open_store
 from growy.wire.decode import decode
 from growy.wire.topics import parse_topic
 
-NOW = 1_767_225_600_000
+ESP = "ESP_00AA01"
+HEARTBEAT: dict[str, object] = {
+    "ts": 0, "uptime": 100, "heap_free": 118_244, "wifi_rssi": -58, "sensor_count": 0, "actuator_count": 0,
+    "zone_id": "bench", "wifi_ip": "192.168.4.23", "active_handover_epoch": 0,
+}  # fmt: skip
 
 
 @attrs.define
 class Heard:
     """What a fleet says and tells."""
 
-    published: list[tuple[str, bytes]] = attrs.Factory(list)
-    changes: list[tuple[str, str]] = attrs.Factory(list)
+    published: list[tuple[str, bytes, bool]] = attrs.Factory(list)
+    told: list[tuple[str, object]] = attrs.Factory(list)
+    said_online: int = 0
     room: bool = True
     now_s: float = 1000.0
 
-    def publish(self, topic: str, payload: bytes) -> bool:
+    def send(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         if self.room:
-            self.published.append((topic, payload))
+            self.published.append((topic, payload, retain))
         return self.room
 
-    def fleet(self, *, auto_approve: bool = True, known: tuple[Device, ...] = ()) -> Fleet:
+    def say_online(self) -> None:
+        self.said_online += 1
+
+    def fleet(
+        self,
+        *,
+        auto_approve: bool = True,
+        known: tuple[Device, ...] = (),
+        discovery: TokenBucket | None = None,
+    ) -> Fleet:
         return Fleet(
             auto_approve=auto_approve,
-            publish=self.publish,
-            on_change=lambda event, device: self.changes.append((event, device.status.value)),
+            send=self.send,
+            say_online=self.say_online,
+            tell=lambda event, data, _: self.told.append((event, data)),
+            discovery=discovery,
             known=known,
             clock=lambda: self.now_s,
+            wall_ms=lambda: WALL_MS + int(self.now_s * 1000),
         )
 
+    def acks(self, esp_id: str = ESP) -> list[dict[str, object]]:
+        return [
+            json.loads(payload)
+            for topic, payload, _ in self.published
+            if topic == f"kaiser/god/esp/{esp_id}/system/heartbeat/ack"
+        ]
 
-def hear(
-    fleet: Fleet, tail: str, payload: dict[str, object], now: int = NOW, esp: str = "ESP_00AA01"
-) -> None:
+
+def hear(fleet: Fleet, tail: str, payload: dict[str, object], now: int = WALL_MS, esp: str = ESP) -> None:
     topic = parse_topic(f"kaiser/god/esp/{esp}/{tail}")
     fleet.handle(topic, decode(topic, json.dumps(payload).encode()), now)
-
-
-HEARTBEAT: dict[str, object] = {
-    "ts": 0, "uptime": 100, "heap_free": 118_244, "wifi_rssi": -58, "sensor_count": 3, "actuator_count": 2,
-    "zone_id": "bench", "wifi_ip": "192.168.4.23", "active_handover_epoch": 0,
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(("approve", "word"), [(True, "approved"), (False, "pending_approval")])
@@ -61,14 +84,9 @@ def test_a_first_heartbeat_is_answered_and_makes_the_device_known(approve: bool,
     fleet = heard.fleet(auto_approve=approve)
     hear(fleet, "system/heartbeat", HEARTBEAT)
 
-    ((topic, payload),) = heard.published
-    assert topic == "kaiser/god/esp/ESP_00AA01/system/heartbeat/ack"
-    assert json.loads(payload) == {
-        "status": word,
-        "handover_epoch": 1,
-        "server_time": NOW // 1000,
-        "config_available": False,
-    }
+    assert heard.acks() == [
+        {"status": word, "handover_epoch": 1, "server_time": WALL_MS // 1000, "config_available": False}
+    ]
     (device,) = fleet.devices()
     assert (device.zone_id, device.ip, device.heap_free, device.uptime) == (
         "bench",
@@ -76,7 +94,7 @@ def test_a_first_heartbeat_is_answered_and_makes_the_device_known(approve: bool,
         118_244,
         100,
     )
-    assert heard.changes[0][0] == "device_discovered"
+    assert heard.told[0][0] == "device_discovered"
 
 
 def test_the_epoch_is_echoed_never_invented() -> None:
@@ -84,26 +102,39 @@ def test_the_epoch_is_echoed_never_invented() -> None:
     fleet = heard.fleet()
     for epoch in (0, 3, 4, 0):
         hear(fleet, "system/heartbeat", {**HEARTBEAT, "active_handover_epoch": epoch})
+    assert [ack["handover_epoch"] for ack in heard.acks()] == [1, 3, 4, 1]
 
-    assert [json.loads(payload)["handover_epoch"] for _, payload in heard.published] == [1, 3, 4, 1]
+
+def test_a_device_is_answered_even_where_it_is_not_taken_in_yet() -> None:
+    heard = Heard()
+    fleet = heard.fleet(discovery=TokenBucket(2, 10 / 60))
+    for number in range(5):
+        hear(fleet, "system/heartbeat", HEARTBEAT, esp=f"ESP_00AA0{number}")
+    assert len(fleet.devices()) == 2
+    assert [ack["status"] for ack in heard.acks("ESP_00AA04")] == ["unchanged"]
+    assert fleet.statistics().refused_devices == 3
+    assert fleet.statistics().acknowledged == 5
+    heard.now_s += 6
+    hear(fleet, "system/heartbeat", HEARTBEAT, esp="ESP_00AA04")
+    assert len(fleet.devices()) == 3
 
 
-def test_the_will_and_silence_both_end_in_offline_and_a_word_brings_it_back() -> None:
+def test_an_answer_that_found_no_room_is_not_counted_as_given() -> None:
+    heard = Heard(room=False)
+    fleet = heard.fleet()
+    hear(fleet, "system/heartbeat", HEARTBEAT)
+    assert (fleet.statistics().acknowledged, fleet.statistics().unacknowledged) == (0, 1)
+
+
+def test_company_is_kept_by_the_tick() -> None:
     heard = Heard()
     fleet = heard.fleet()
     hear(fleet, "system/heartbeat", HEARTBEAT)
-    hear(fleet, "system/will", {"status": "offline", "reason": "unexpected_disconnect", "timestamp": 0})
-    assert fleet.devices()[0].status is DeviceStatus.OFFLINE
-
-    hear(fleet, "system/heartbeat", HEARTBEAT, NOW + 1000)
-    assert fleet.devices()[0].status is DeviceStatus.ONLINE
-    heard.now_s += OFFLINE_AFTER_S
-    fleet.tick()
-    assert fleet.devices()[0].status is DeviceStatus.ONLINE
-    heard.now_s += 1
-    fleet.tick()
-    assert fleet.devices()[0].status is DeviceStatus.OFFLINE
-    assert fleet.statistics().offline == 1
+    for _ in range(61):
+        heard.now_s += 1
+        fleet.tick()
+    assert len(heard.acks()) == 1 + 2
+    assert fleet.statistics().kept_company == 2
 
 
 @pytest.mark.parametrize("jump_ms", [-3_600_000, 3_600_000])
@@ -111,94 +142,101 @@ def test_a_jump_of_the_clock_of_the_pi_changes_nobodys_presence(jump_ms: int) ->
     heard = Heard()
     fleet = heard.fleet()
     hear(fleet, "system/heartbeat", HEARTBEAT)
-    hear(fleet, "system/heartbeat", HEARTBEAT, NOW + jump_ms)
+    hear(fleet, "system/heartbeat", HEARTBEAT, WALL_MS + jump_ms)
     fleet.tick()
     assert fleet.devices()[0].online
-
     heard.now_s += OFFLINE_AFTER_S + 1
     fleet.tick()
     assert not fleet.devices()[0].online
 
 
-def test_an_answer_that_found_no_room_is_not_counted_as_given() -> None:
-    heard = Heard(room=False)
-    fleet = heard.fleet()
-    hear(fleet, "system/heartbeat", HEARTBEAT)
-
-    assert fleet.statistics().acknowledged == 0
-    assert fleet.statistics().unacknowledged == 1
-
-
-def test_a_device_that_waits_for_approval_is_online_all_the_same() -> None:
-    fleet = Heard().fleet(auto_approve=False)
-    hear(fleet, "system/heartbeat", HEARTBEAT)
-
-    assert (fleet.statistics().online, fleet.statistics().pending_approval) == (1, 1)
-
-
-def test_a_retained_will_is_older_than_what_was_heard_since() -> None:
+def test_a_will_of_a_device_that_nobody_knows_makes_none() -> None:
     fleet = Heard().fleet()
     hear(fleet, "system/will", {"status": "offline", "reason": "unexpected_disconnect", "timestamp": 0})
-
     assert fleet.devices() == []
 
 
-def test_an_empty_will_only_clears_the_retained_one() -> None:
-    fleet = Heard().fleet()
-    hear(fleet, "system/heartbeat", HEARTBEAT)
-    topic = parse_topic("kaiser/god/esp/ESP_00AA01/system/will")
-    fleet.handle(topic, decode(topic, b""), NOW)
-
-    assert fleet.devices()[0].online
-
-
-def test_a_heartbeat_that_cannot_be_read_is_answered_all_the_same() -> None:
+def test_a_kept_will_is_cleared_on_the_broker_when_the_device_is_back() -> None:
     heard = Heard()
     fleet = heard.fleet()
-    hear(fleet, "system/heartbeat", {**HEARTBEAT, "active_handover_epoch": 6})
-    fleet.handle(parse_topic("kaiser/god/esp/ESP_00AA01/system/heartbeat"), None, NOW)
+    hear(fleet, "system/heartbeat", HEARTBEAT)
+    hear(fleet, "system/will", {"status": "offline", "reason": "unexpected_disconnect", "timestamp": 0})
+    hear(fleet, "system/heartbeat", HEARTBEAT)
+    assert (f"kaiser/god/esp/{ESP}/system/will", b"", True) in heard.published
 
-    assert [json.loads(payload)["handover_epoch"] for _, payload in heard.published] == [6, 6]
 
-
-def test_a_drop_of_uptime_is_a_reboot() -> None:
-    fleet = Heard().fleet()
-    for uptime in (100, 160, 5, 65):
-        hear(fleet, "system/heartbeat", {**HEARTBEAT, "uptime": uptime})
-
-    assert fleet.devices()[0].reboots == 1
+def test_devices_that_hear_nobody_make_growyd_say_online_again_but_not_each_by_itself() -> None:
+    heard = Heard()
+    fleet = heard.fleet()
+    for uptime in (60, 65, 70):
+        for number in range(9):
+            esp = f"ESP_00AA0{number}"
+            hear(fleet, "system/heartbeat", {**HEARTBEAT, "uptime": uptime}, esp=esp)
+        heard.now_s += 5
+    assert heard.said_online == 1
 
 
 def test_invented_devices_do_not_fill_the_memory() -> None:
     fleet = Heard().fleet()
     for number in range(MAX_DEVICES + 5):
-        fleet.seen(parse_topic(f"kaiser/god/esp/ESP_{number:06X}/system/heartbeat"), NOW)
-
+        fleet.seen(parse_topic(f"kaiser/god/esp/ESP_{number:06X}/system/heartbeat"), WALL_MS)
     assert fleet.statistics().devices == MAX_DEVICES
     assert fleet.statistics().refused_devices == 5
 
 
-def test_an_event_for_the_live_clients_says_what_they_need() -> None:
-    fleet = Heard().fleet()
-    hear(fleet, "system/heartbeat", HEARTBEAT)
-    device = fleet.devices()[0]
+async def test_a_fleet_that_comes_back_at_once_is_configured_at_a_bounded_pace() -> None:
+    heard = Heard()
+    fleet = heard.fleet()
+    for number in range(100):
+        hear(fleet, "system/heartbeat", HEARTBEAT, esp=f"ESP_00AB{number:02X}")
+    for device in fleet.devices():
+        await fleet.set_sensor(device.esp_id, SensorSetup(id="1", gpio=34, sensor_type="ph", name="pH"))
+    sent = []
+    for _ in range(8):
+        heard.now_s += 1
+        fleet.tick()
+        sent.append(fleet.statistics().transmissions)
+    assert sent == [0, 0, 20, 40, 60, 80, 100, 100]
 
-    assert (
-        describe("esp_health", device).items()
-        >= {"esp_id": "ESP_00AA01", "status": "online", "uptime": 100}.items()
-    )
-    assert describe("device_discovered", device)["discovered_at"] == NOW // 1000
 
-
-async def test_a_restart_knows_the_devices_and_calls_them_offline_until_heard(tmp_path: Path) -> None:
-    fleet = Heard().fleet()
+async def test_a_restart_knows_devices_and_setups_and_calls_them_offline_until_heard(tmp_path: Path) -> None:
+    heard = Heard()
+    fleet = heard.fleet()
     hear(fleet, "system/heartbeat", {**HEARTBEAT, "active_handover_epoch": 4})
+    await fleet.set_sensor(ESP, SensorSetup(id="1", gpio=34, sensor_type="ph", name="pH"))
     async with open_store(StoreConfig(), tmp_path) as store:
         await FleetJournal(fleet, store).write()
-        known = [from_row(row) for row in await store.device_rows()]
+        known = read_known(await store.device_rows())
 
     again = Heard().fleet(auto_approve=False, known=tuple(known))
     (device,) = again.devices()
-    assert (device.approved, device.online, device.zone_id, device.epoch) == (True, False, "bench", 4)
+    assert (device.approved, device.online, device.zone_id, device.record.epoch) == (True, False, "bench", 4)
     assert device.status is DeviceStatus.OFFLINE
-    assert from_row(to_row(device)).uptime == 100
+    assert device.uptime == 100
+    assert [sensor.name for sensor in device.record.sensors] == ["pH"]
+
+
+async def test_a_setup_that_did_not_change_is_not_written_again(tmp_path: Path) -> None:
+    heard = Heard()
+    fleet = heard.fleet()
+    hear(fleet, "system/heartbeat", HEARTBEAT)
+    async with open_store(StoreConfig(), tmp_path) as store:
+        journal = FleetJournal(fleet, store)
+        await journal.write()
+        await store.upsert_devices([DeviceRow(ESP, "{}", 0, 0, '{"name":"written by another hand"}')])
+        fleet.mark_dirty(fleet.devices())
+        await journal.write()
+        (row,) = await store.device_rows()
+    assert row.setup is not None
+    assert "another hand" in row.setup
+    assert "zone_id" in row.record
+
+
+def test_devices_written_before_setups_existed_keep_their_approval() -> None:
+    (device,) = read_known([DeviceRow(ESP, '{"approved":true,"zone_id":"z","reboots":3}', 1, 2)])
+    assert (device.approved, device.zone_id, device.first_seen_ms) == (True, "z", 1)
+
+
+def test_a_damaged_record_costs_the_others_nothing() -> None:
+    known = read_known([DeviceRow(ESP, "{", 1, 2), DeviceRow("ESP_00AA02", "{}", 1, 2, "{}")])
+    assert [device.esp_id for device in known] == ["ESP_00AA02"]
