@@ -178,6 +178,10 @@ class Registry:
         device = self._devices.get(esp_id)
         return None if device is None else device.zone_id or None
 
+    def flapping(self, device: Device) -> bool:
+        """Whether it has lost its connection more than once within the last minutes."""
+        return device.state.flapping(self._clock())
+
     def statistics(self) -> FleetStatistics:
         devices = [one for one in self._devices.values() if one.status is not DeviceStatus.DELETED]
         now = self._clock()

@@ -219,8 +219,7 @@ class HttpConnection:
         if protocol.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return False
         headers = [
-            (b"Content-Type", reply.content_type),
-            (b"Content-Length", b"%d" % len(reply.body)),
+            *(() if reply.status == 204 else _content(reply)),  # which has none, and must not speak of it
             (b"X-Request-ID", self._request_id.encode()),
             (b"Date", _clock.date()),
             (b"Cache-Control", b"no-store"),
@@ -251,6 +250,10 @@ class HttpConnection:
             late = BadRequest(408, "The request took too long to arrive")
             with trio.move_on_after(self._limits.linger):
                 await self._send(self._dispatcher.refuse(late, self._request_id))
+
+
+def _content(reply: Response) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"Content-Type", reply.content_type), (b"Content-Length", b"%d" % len(reply.body)))
 
 
 async def linger(stream: trio.abc.Stream, seconds: float) -> None:

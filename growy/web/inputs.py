@@ -184,10 +184,11 @@ def _say(error: BaseException, _: type | None) -> str:
 
 
 def _name(fault: str) -> str:
-    """cattrs says `message @ .path` and attrs `'path' must be...`; people read `path: message`."""
+    """People read `path: message`. cattrs says `message @ .path`; attrs says `'path' must be...` or
+    `Length of 'path' must be...`."""
     message, _, path = fault.rpartition(" @ ")
-    if bounds := re.match(r"'(\w+)' (must .*)", message):
-        return f"{bounds[1]}: {bounds[2]}"
+    if bounds := re.match(r"(Length of )?'(\w+)' (must .*)", message):
+        return f"{bounds[2]}: {'its length ' if bounds[1] else ''}{bounds[3]}"
     path = path.lstrip(".$")
     if message.startswith("is missing: "):
         return f"{message.removeprefix('is missing: ')}: is missing"

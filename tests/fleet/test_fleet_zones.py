@@ -1,4 +1,4 @@
-"""The registry of zones: durable before it answers, refuses what no device would take, and never loses a device's zone."""
+"""The registry of zones: durable before it answers, and refuses what no device would take."""
 
 from __future__ import annotations
 

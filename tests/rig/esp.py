@@ -98,6 +98,10 @@ class Esp:
         }
         self.say("system/heartbeat", **{**fields, **self.beat})
 
+    def measured(self) -> None:
+        """It has sent a reading."""
+        self.fleet.seen(parse_topic(f"kaiser/god/esp/{self.esp_id}/sensor/4/data"), wall_ms())
+
     def vanish(self) -> None:
         """Its connection breaks, and it hears nothing any more."""
         self.air.esps.pop(self.esp_id, None)

@@ -15,9 +15,14 @@ from typing import Any, TypeAlias
 import attrs
 import pytest
 import trio
+import trio.testing
+from rig.esp import Air, Esp
 
 from growy.config import SensorsConfig, StoreConfig, WebConfig
-from growy.fleet.registry import Fleet
+from growy.fleet.fleet import Fleet
+from growy.fleet.journal import FleetJournal
+from growy.fleet.zones import Zones
+from growy.model.setup import SensorSetup
 from growy.sensors.pool import SHIPPED_DIR, Pool
 from growy.sensors.registry import Registry
 from growy.sensors.reload import Reloader
@@ -41,6 +46,8 @@ class House:
     store: Store
     pool: Pool
     fleet: Fleet
+    zones: Zones
+    air: Air
     hub: LiveHub
     vitals: Vitals = WELL
 
@@ -55,6 +62,7 @@ class House:
             store=self.store,
             pool=self.pool,
             fleet=self.fleet,
+            zones=self.zones,
             hub=self.hub,
             health=self.health,
             parts={"fleet": self.fleet.statistics},
@@ -68,10 +76,21 @@ def pool_without_workers() -> Pool:
 
 
 @asynccontextmanager
-async def open_house(directory: Path) -> AsyncIterator[House]:
+async def open_house(
+    directory: Path, *, auto_approve: bool = True, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[House]:
+    """A house without a broker: `air` has what the fleet sends."""
     async with open_store(StoreConfig(min_free_mb=0), directory) as store:
-        fleet = Fleet(auto_approve=True, publish=lambda topic, payload: None)
-        yield House(store, pool_without_workers(), fleet, LiveHub(store.catalog))
+        air, hub = Air(), LiveHub(store.catalog)
+        fleet = Fleet(
+            auto_approve=auto_approve,
+            send=air.send,
+            tell=lambda event, data, correlation_id: hub.publish_event(event, data, correlation_id),
+            persist=lambda device: journal.persist(device),
+            clock=clock,
+        )
+        journal = FleetJournal(fleet, store)
+        yield House(store, pool_without_workers(), fleet, Zones(store), air, hub)
 
 
 @pytest.fixture
@@ -197,3 +216,81 @@ Connect: TypeAlias = Callable[[Web], AbstractAsyncContextManager[Client]]
 @pytest.fixture
 def connect() -> Connect:
     return connected
+
+
+# -- devices that answer
+
+
+@attrs.define
+class Greenhouse:
+    """A served house with devices that answer the fleet, on a clock that jumps when nothing happens."""
+
+    house: House
+    web: Web
+    nursery: trio.Nursery
+    esps: dict[str, Esp] = attrs.field(factory=dict)
+
+    @property
+    def air(self) -> Air:
+        return self.house.air
+
+    async def new_esp(self, esp_id: str = "ESP_12AB34CD", *, approved: bool = True, **more: Any) -> Esp:
+        """A device that is there, and can be sent everything."""
+        esp = self.esps[esp_id] = Esp(self.house.fleet, self.air, esp_id, **more)
+        await self.nursery.start(esp.run)
+        if approved and not self.house.fleet.need(esp_id).approved:
+            await self.house.fleet.approve(esp_id, by="test")
+            esp.measured()
+        return esp
+
+    async def sensor(self, esp_id: str = "ESP_12AB34CD", **more: Any) -> SensorSetup:
+        fields = {"id": "5e2b1c", "gpio": 32, "sensor_type": "moisture", "name": "Bed"}
+        setup, _ = await self.house.fleet.set_sensor(esp_id, SensorSetup(**{**fields, **more}))
+        return setup
+
+    def keys(self, esp_id: str = "ESP_12AB34CD") -> list[str]:
+        return [sensor.key for sensor in self.house.fleet.need(esp_id).record.sensors]
+
+    async def settled(self, *keys: str, esp_id: str = "ESP_12AB34CD") -> None:
+        assert await self.house.fleet.settled(esp_id, keys, 60)
+
+    async def ask(self, method: str, path: str, body: object = None) -> Reply:
+        """On a connection of its own: the clock jumps past every timeout of an idle one."""
+        async with connected(self.web) as client:
+            return await client.ask(method, path, body)
+
+    async def get(self, path: str, status: int = 200) -> Any:
+        return await self.call("GET", path, None, status)
+
+    async def post(self, path: str, body: object = None, status: int = 200) -> Any:
+        return await self.call("POST", path, body, status)
+
+    async def patch(self, path: str, body: object, status: int = 200) -> Any:
+        return await self.call("PATCH", path, body, status)
+
+    async def delete(self, path: str, status: int = 200) -> Any:
+        return await self.call("DELETE", path, None, status)
+
+    async def call(self, method: str, path: str, body: object, status: int) -> Any:
+        reply = await self.ask(method, path, body)
+        assert reply.status == status, (method, path, reply.status, reply.body)
+        return reply.json()
+
+
+@pytest.fixture
+def clock() -> trio.abc.Clock:
+    """Jumps to the next deadline when nothing has happened for a moment: sockets and the disk are real. A test must ask
+    for it by itself: pytest-trio looks for a clock among a test's own arguments."""
+    return trio.testing.MockClock(autojump_threshold=0.005)
+
+
+@pytest.fixture
+async def greenhouse(tmp_path: Path, clock: trio.abc.Clock) -> AsyncIterator[Greenhouse]:
+    async with (
+        open_house(tmp_path, auto_approve=False, clock=trio.current_time) as house,
+        serving(house) as web,
+        trio.open_nursery() as nursery,
+    ):
+        await nursery.start(house.fleet.run)
+        yield Greenhouse(house, web, nursery)
+        nursery.cancel_scope.cancel()

@@ -1,17 +1,16 @@
-"""Devices: what the fleet knows of each ESP32. What no device has said is null, never a guess."""
+"""Devices, to look at: what the fleet knows of each ESP32. What no device has said is null, never a guess."""
 
 from __future__ import annotations
 
 import attrs
 from attrs import validators as v
 
-from growy.model.errors import EspNotFound
+from growy.fleet.device import Device, DeviceStatus
 from growy.web.answers import Response, answer, iso, page_of
-from growy.web.api.series import describe, device_uuid
-from growy.web.app import App, DeviceView
+from growy.web.api.records import ALERT_CONFIG, device_record, known, note, zone_of
+from growy.web.api.series import describe
+from growy.web.api.setups import actuator_record, sensor_record
 from growy.web.router import Auth, Call, Endpoint
-
-PENDING = "pending_approval"
 
 
 @attrs.frozen
@@ -19,85 +18,128 @@ class DevicesQuery:
     zone_id: str | None = None
     status: str | None = None
     kaiser_id: str | None = None
+    hardware_type: str | None = None
+    include_deleted: bool = False
     page: int = attrs.field(default=1, validator=[v.ge(1), v.le(1_000_000)])
     page_size: int = attrs.field(default=20, validator=[v.ge(1), v.le(100)])
 
 
-def record(app: App, device: DeviceView) -> dict[str, object]:
-    """A device in the shape that the existing clients know."""
-    known_series = app.store.catalog.find(esp_id=device.esp_id)
-    return {
-        "id": device_uuid(device.esp_id),
-        "device_id": device.esp_id,
-        "esp_id": device.esp_id,
-        "name": None,
-        "zone_id": device.zone_id or None,
-        "zone_name": None,
-        "kaiser_id": device.kaiser_id,
-        "is_zone_master": None,
-        "ip_address": device.ip,
-        "mac_address": None,
-        "firmware_version": None,
-        "hardware_type": None,
-        "capabilities": None,
-        "status": device.status,
-        "online": device.online,
-        "last_seen": iso(device.last_seen_ms),
-        "metadata": {"boot_id": device.boot_id},
-        "uptime": device.uptime,
-        "heap_free": device.heap_free,
-        "wifi_rssi": device.wifi_rssi,
-        "sensor_count": len(known_series) if device.sensor_count is None else device.sensor_count,
-        "actuator_count": device.actuator_count,
-        "auto_heartbeat": None,
-        "heartbeat_interval_seconds": None,
-        "zone_context": None,
-        "subzones": [],
-        "deleted_at": None,
-        "deleted_by": None,
-        "created_at": iso(device.first_seen_ms),
-        "updated_at": iso(device.last_seen_ms),
-    }
+def _fits(device: Device, query: DevicesQuery) -> bool:
+    if device.status is DeviceStatus.DELETED and not (
+        query.include_deleted or query.status == DeviceStatus.DELETED
+    ):
+        return False
+    # A device that waits for approval, or is in its error state, is online or offline beside that.
+    words = (device.status, "online" if device.online else "offline")
+    return (
+        (query.zone_id is None or zone_of(device) == query.zone_id)
+        and (query.kaiser_id is None or device.kaiser_id == query.kaiser_id)
+        and (query.status is None or query.status in words)
+        and (
+            query.hardware_type is None or device.record.hardware_type.lower() == query.hardware_type.lower()
+        )
+    )
 
 
 async def devices(call: Call, query: DevicesQuery) -> Response:
     """All devices; also those that wait for approval, so that a new one is seen at once."""
     app = call.app
-    fitting = [
-        device
-        for device in app.fleet.devices()
-        if (query.zone_id is None or device.zone_id == query.zone_id)
-        and (query.kaiser_id is None or device.kaiser_id == query.kaiser_id)
-        and (query.status is None or query.status in _words(device))
-    ]
-    return page_of(fitting, query.page, query.page_size, lambda device: record(app, device))
-
-
-def _words(device: DeviceView) -> tuple[str, ...]:
-    """A device that waits for approval is online or offline beside that."""
-    return (device.status, "online" if device.online else "offline")
+    fitting = [device for device in app.fleet.devices() if _fits(device, query)]
+    return page_of(fitting, query.page, query.page_size, lambda device: device_record(app, device))
 
 
 async def pending(call: Call) -> Response:
     """Devices that wait for approval."""
     app = call.app
-    waiting = [record(app, device) for device in app.fleet.devices() if device.status == PENDING]
-    for one in waiting:
-        one["discovered_at"] = one["created_at"]
+    waiting = [
+        device_record(app, device) | {"discovered_at": iso(device.first_seen_ms)}
+        for device in app.fleet.devices()
+        if device.status is DeviceStatus.PENDING_APPROVAL
+    ]
     return answer({"success": True, "devices": waiting, "count": len(waiting)})
 
 
 async def device(call: Call) -> Response:
-    """One device with its sensors."""
+    """One device with what is set up on it, and every series that it has ever sent."""
     app = call.app
-    esp_id = call.path["esp_id"]
-    known = app.fleet.get(esp_id)
-    if known is None:
-        raise EspNotFound(
-            f"No device {esp_id[:64]!r} is known", cure="GET /api/v1/esp/devices lists those that are"
-        )
-    sensors = [describe(app, series) for series in app.store.catalog.find(esp_id=esp_id)]
-    return answer({"success": True, **record(app, known), "sensors": sensors})
+    found = app.fleet.need(call.path["esp_id"])
+    record = found.record
+    return answer(
+        {
+            "success": True,
+            **device_record(app, found),
+            "sensors": [sensor_record(app, found, setup) for setup in record.sensors],
+            "actuators": [actuator_record(app, found, setup) for setup in record.actuators],
+            "series": [describe(app, series) for series in app.store.catalog.find(esp_id=found.esp_id)],
+        }
+    )
+
+
+async def discovery(call: Call) -> Response:
+    """Devices that can be heard now. Nothing is scanned: a device announces itself with its first heartbeat."""
+    heard = [one for one in known(call.app) if one.online]
+    new = sum(not one.approved for one in heard)
+    return answer(
+        {
+            "success": True,
+            "message": f"{len(heard)} devices are heard, {new} of them wait for approval",
+            "discovered_count": len(heard),
+            "new_count": new,
+            "devices": [
+                {
+                    "device_id": one.esp_id,
+                    "ip_address": one.ip,
+                    "mac_address": one.record.mac_address or None,
+                    "firmware_version": one.record.firmware_version or None,
+                    "hardware_type": one.record.hardware_type,
+                    "status": one.status.value,
+                    "is_registered": one.approved,
+                }
+                for one in heard
+            ],
+            "scan_duration_ms": 0,
+        }
+    )
+
+
+# -- what alerts a grower wants of a device
+
+
+@attrs.frozen
+class AlertBody:
+    """Absent: unchanged."""
+
+    alerts_enabled: bool | None = None
+    propagate_to_children: bool | None = None
+    suppression_reason: str | None = None
+    suppression_note: str | None = None
+    suppression_until: str | None = None
+    severity_override: str | None = None
+    custom_thresholds: dict[str, object] | None = None
+
+
+def _alerts(found: Device) -> Response:
+    kept = note(found, ALERT_CONFIG)
+    return answer(
+        {
+            "success": True,
+            "device_id": found.esp_id,
+            "alert_config": {"alerts_enabled": True, "propagate_to_children": True} | kept,
+        }
+    )
+
+
+async def alert_config(call: Call) -> Response:
+    return _alerts(call.app.fleet.need(call.path["esp_id"]))
+
+
+async def edit_alert_config(call: Call, body: AlertBody) -> Response:
+    """Kept with the device; an empty text takes a setting back."""
+    app = call.app
+    found = app.fleet.need(call.path["esp_id"])
+    said = {name: value for name, value in attrs.asdict(body).items() if value is not None}
+    kept = {name: value for name, value in (note(found, ALERT_CONFIG) | said).items() if value != ""}
+    return _alerts(await app.fleet.edit(found.esp_id, notes={**found.record.notes, ALERT_CONFIG: kept}))
 
 
 ENDPOINTS = (
@@ -112,6 +154,26 @@ ENDPOINTS = (
         auth=Auth.OPERATOR,
     ),
     Endpoint(
-        method="GET", path="/api/v1/esp/devices/{esp_id}", summary="One device, its sensors", handler=device
+        method="GET",
+        path="/api/v1/esp/devices/{esp_id}",
+        summary="One device with its sensors and actuators",
+        handler=device,
+    ),
+    Endpoint(
+        method="GET", path="/api/v1/esp/discovery", summary="Devices that can be heard", handler=discovery
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/esp/devices/{esp_id}/alert-config",
+        summary="Alert settings of a device",
+        handler=alert_config,
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/api/v1/esp/devices/{esp_id}/alert-config",
+        summary="Change the alert settings of a device",
+        handler=edit_alert_config,
+        body=AlertBody,
+        auth=Auth.OPERATOR,
     ),
 )

@@ -1,0 +1,217 @@
+"""What a person decides about a device: let it in, refuse it, name it, give it up."""
+
+from __future__ import annotations
+
+import attrs
+from attrs import validators as v
+
+from growy.fleet.device import Device
+from growy.model.errors import Invalid, NotSupported
+from growy.model.setup import ZoneSetup
+from growy.web.answers import Response, answer
+from growy.web.api.placing import BY, register, zone_setup
+from growy.web.api.records import CAPABILITIES, METADATA, decision_record, device_record, note
+from growy.web.router import Auth, Call, Endpoint
+
+NAME = v.optional(v.max_len(100))
+
+
+@attrs.frozen
+class RegisterBody:
+    device_id: str
+    name: str = attrs.field(default="", validator=v.max_len(100))
+    hardware_type: str = "ESP32_WROOM"
+    mac_address: str = ""
+    firmware_version: str = attrs.field(default="", validator=v.max_len(50))
+    zone_id: str | None = None
+    zone_name: str | None = None
+    master_zone_id: str | None = None
+    capabilities: dict[str, object] | None = None
+    metadata: dict[str, object] | None = None
+
+
+@attrs.frozen
+class EditBody:
+    """Absent: unchanged."""
+
+    name: str | None = attrs.field(default=None, validator=NAME)
+    hardware_type: str | None = None
+    zone_id: str | None = None
+    zone_name: str | None = None
+    master_zone_id: str | None = None
+    capabilities: dict[str, object] | None = None
+    metadata: dict[str, object] | None = None
+
+
+@attrs.frozen
+class ApproveBody:
+    name: str | None = attrs.field(default=None, validator=NAME)
+    zone_id: str | None = None
+    zone_name: str | None = None
+    master_zone_id: str | None = None
+
+
+@attrs.frozen
+class RejectBody:
+    reason: str = attrs.field(validator=[v.min_len(1), v.max_len(500)])
+
+
+@attrs.frozen
+class KaiserBody:
+    kaiser_id: str
+
+
+def _zone(call: Call, body: RegisterBody | EditBody | ApproveBody) -> ZoneSetup | None:
+    """The zone that a body names. None: it names none."""
+    if body.zone_id is None or body.zone_id == "":
+        return None
+    return zone_setup(call.app, body.zone_id, body.zone_name, body.master_zone_id)
+
+
+async def add(call: Call, body: RegisterBody) -> Response:
+    """A device known before it was ever heard; it is approved by that."""
+    app = call.app
+    zone = _zone(call, body)
+    found = await app.fleet.register(
+        body.device_id,
+        by=BY,
+        name=body.name,
+        hardware_type=body.hardware_type,
+        mac_address=body.mac_address,
+        firmware_version=body.firmware_version,
+        zone=zone,
+    )
+    if zone is not None:
+        await register(app, zone)
+    if notes := _notes(found, body):
+        found = await app.fleet.edit(found.esp_id, notes=notes)
+    return answer({"success": True, **device_record(app, found)}, 201)
+
+
+async def edit(call: Call, body: EditBody) -> Response:
+    app = call.app
+    found = app.fleet.need(call.path["esp_id"])
+    zone = ZoneSetup(zone_id="") if body.zone_id == "" else _zone(call, body)
+    if zone is not None and zone != found.record.zone:
+        await app.fleet.set_zone(found.esp_id, zone)
+        await register(app, zone)
+    found = await app.fleet.edit(
+        found.esp_id, name=body.name, hardware_type=body.hardware_type, notes=_notes(found, body)
+    )
+    return answer({"success": True, **device_record(app, found)})
+
+
+def _notes(found: Device, body: RegisterBody | EditBody) -> dict[str, object] | None:
+    """A device's notes with what the body says; None: nothing of it. Keys of the metadata that are null go."""
+    said: dict[str, object] = {}
+    if body.capabilities is not None:
+        said[CAPABILITIES] = body.capabilities
+    if body.metadata is not None:
+        merged = note(found, METADATA) | body.metadata
+        merged.pop("boot_id", None)  # ours, and shown beside theirs
+        said[METADATA] = {name: value for name, value in merged.items() if value is not None}
+    return {**found.record.notes, **said} if said else None
+
+
+async def delete(call: Call) -> Response:
+    """It is shown no more; heard again, it waits for approval like a new one."""
+    await call.app.fleet.delete(call.path["esp_id"], by=BY)
+    return Response(204)
+
+
+async def approve(call: Call, body: ApproveBody) -> Response:
+    app = call.app
+    app.fleet.need(call.path["esp_id"])
+    zone = _zone(call, body)
+    found = await app.fleet.approve(call.path["esp_id"], by=BY, name=body.name, zone=zone)
+    if zone is not None:
+        await register(app, zone)
+    return _decided(found, "approved")
+
+
+async def reject(call: Call, body: RejectBody) -> Response:
+    return _decided(await call.app.fleet.reject(call.path["esp_id"], by=BY, reason=body.reason), "rejected")
+
+
+async def set_pending(call: Call) -> Response:
+    return _decided(await call.app.fleet.set_pending(call.path["esp_id"], by=BY), "to be decided about again")
+
+
+def _decided(found: Device, what: str) -> Response:
+    return answer({"success": True, "message": f"{found.esp_id} is {what}", **decision_record(found)})
+
+
+async def assign_kaiser(call: Call, body: KaiserBody) -> Response:
+    """To the Pi that it belongs to already; to another one only when Pis are joined."""
+    found = call.app.fleet.need(call.path["esp_id"])
+    if not body.kaiser_id:
+        raise Invalid("kaiser_id is empty")
+    if body.kaiser_id != found.kaiser_id:
+        raise NotSupported(
+            f"{found.esp_id} belongs to {found.kaiser_id}, and this growyd knows no other Pi {body.kaiser_id[:64]!r}",
+            cure="A device changes its Pi by being provisioned anew, with the other Pi's address",
+            details={"kaiser_id": body.kaiser_id[:64], "previous_kaiser_id": found.kaiser_id},
+        )
+    return answer(
+        {
+            "success": True,
+            "message": f"{found.esp_id} belongs to {found.kaiser_id}",
+            "device_id": found.esp_id,
+            "kaiser_id": found.kaiser_id,
+            "previous_kaiser_id": found.kaiser_id,
+        }
+    )
+
+
+_DEVICE = "/api/v1/esp/devices/{esp_id}"
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/api/v1/esp/devices",
+        summary="Enter a device before it is heard",
+        handler=add,
+        body=RegisterBody,
+        auth=Auth.OPERATOR,
+    ),
+    Endpoint(
+        method="PATCH",
+        path=_DEVICE,
+        summary="Change a device's name, board, zone or notes",
+        handler=edit,
+        body=EditBody,
+        auth=Auth.OPERATOR,
+    ),
+    Endpoint(method="DELETE", path=_DEVICE, summary="Give a device up", handler=delete, auth=Auth.OPERATOR),
+    Endpoint(
+        method="POST",
+        path=f"{_DEVICE}/approve",
+        summary="Let a device in",
+        handler=approve,
+        body=ApproveBody,
+        auth=Auth.OPERATOR,
+    ),
+    Endpoint(
+        method="POST",
+        path=f"{_DEVICE}/reject",
+        summary="Refuse a device",
+        handler=reject,
+        body=RejectBody,
+        auth=Auth.OPERATOR,
+    ),
+    Endpoint(
+        method="POST",
+        path=f"{_DEVICE}/set-pending",
+        summary="Let a device wait for approval again",
+        handler=set_pending,
+        auth=Auth.OPERATOR,
+    ),
+    Endpoint(
+        method="POST",
+        path=f"{_DEVICE}/assign_kaiser",
+        summary="The Pi that a device belongs to",
+        handler=assign_kaiser,
+        body=KaiserBody,
+        auth=Auth.OPERATOR,
+    ),
+)
