@@ -26,11 +26,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Broker, daemon and simulated ESP32s in one process, live in the terminal.",
     ),
     "status": ("growy.cli.status:status", "How the daemon is: health, causes, figures of every part."),
-    "devices": ("growy.cli.devices:devices", "The ESP32s that the daemon knows."),
+    "devices": (
+        "growy.cli.devices:devices",
+        "The ESP32s: list and show them, approve them, see how far their setup has come.",
+    ),
     "readings": ("growy.cli.readings:readings", "Stored readings of one ESP32, as a table or as CSV."),
     "sensors": ("growy.cli.sensors:sensors", "Sensor libraries: list them, load them anew."),
     "convert": ("growy.cli.convert:convert", "Convert raw values as the daemon would."),
     "deadletters": ("growy.cli.deadletters:deadletters", "Messages that could not be used, with the reason."),
+    "events": ("growy.cli.events:events", "What happened: decisions, faults, devices that came and went."),
     "simulate": ("growy.cli.simulate:simulate", "Simulated ESP32s against any MQTT broker."),
     "config": ("growy.cli.settings:config", "Check and show the settings."),
 }

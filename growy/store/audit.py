@@ -1,6 +1,6 @@
 """The audit trail in growy.db: what happened, newest last. Append only, and bounded: the oldest rows go first.
 
-No index beside the row's id: the table is small by its bound (20,000 rows: some 6 MB, read through in a few
+No index beside the row's id: the table is small by its bound (20,000 rows: some 4 MB, read through in a few
 milliseconds), and an index would add a page to every forced write of the card. Freed pages are used again, so the file
 keeps its size without VACUUM.
 """

@@ -137,17 +137,28 @@ def page_of(items: Sequence[T], page: int, page_size: int, record: Callable[[T],
         page: from 1; a page beyond the end is empty, not an error.
         page_size: 1..100.
     """
-    pages = math.ceil(len(items) / page_size)
     start = (page - 1) * page_size
+    shown = [record(item) for item in items[start : start + page_size]]
+    return page_answer(shown, len(items), page, page_size)
+
+
+def page_answer(data: Sequence[object], total: int, page: int, page_size: int) -> Response:
+    """A page in the list shape, of a list that was cut elsewhere.
+
+    Args:
+        data: what is on the page.
+        total: how long the whole list is.
+    """
+    pages = math.ceil(total / page_size)
     return answer(
         {
             "success": True,
-            "message": f"{len(items)} in all",
-            "data": [record(item) for item in items[start : start + page_size]],
+            "message": f"{total} in all",
+            "data": data,
             "pagination": {
                 "page": page,
                 "page_size": page_size,
-                "total_items": len(items),
+                "total_items": total,
                 "total_pages": pages,
                 "has_next": page < pages,
                 "has_prev": page > 1,
