@@ -35,7 +35,7 @@ class Board:
     sda: int
     scl: int
     moves_at_boot: frozenset[int]
-    """Safe pins that the chip itself drives for a moment at every boot, before any program runs."""
+    """Safe pins that have a level of the chip's own for a moment at every boot, before any program runs."""
     max_sensors: int
     max_actuators: int
 
@@ -101,7 +101,7 @@ XIAO = Board(
     adc2=frozenset({5}),
     sda=4,
     scl=5,
-    moves_at_boot=frozenset({2, 8, 9, 21}),
+    moves_at_boot=frozenset({8, 9, 21}),
     max_sensors=10,
     max_actuators=6,
 )

@@ -105,12 +105,12 @@ def _habits(board: Board, setup: ActuatorSetup) -> list[str]:
     warnings = []
     if setup.inverted_logic:
         warnings.append(
-            "inverted_logic: the firmware energises it at every boot and when it is first set up, while it reports it as "
-            "off, until it has been switched on and off once"
+            "inverted_logic: the firmware energises it at every boot and when it is first set up, while it reports it "
+            "as off, until it has been switched on and off once"
         )
     moving = board.moves_at_boot & set(setup.pins)
     if moving:
         warnings.append(
-            f"gpio {listed(moving)}: the chip drives it for a moment at every boot, before the firmware runs"
+            f"gpio {listed(moving)} has a level of the chip's own for a moment at every boot, before the firmware runs"
         )
     return warnings

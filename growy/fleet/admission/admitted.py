@@ -106,10 +106,11 @@ def without_partner(sensors: Sequence[SensorSetup], actuators: Sequence[Actuator
     if some_sensor == some_actuator:
         return []
     has, lacks = ("sensors", "actuator") if some_sensor else ("actuators", "sensor")
-    return [
+    warning = (
         f"the device has {has} and no {lacks}: after a reboot its firmware waits (CONFIG_PENDING) and refuses commands "
         "until growyd has assigned its zone again; one that is in no zone goes on waiting"
-    ]
+    )
+    return [warning]
 
 
 def replaced(existing: Sequence[SensorSetup], new: SensorSetup) -> list[SensorSetup]:

@@ -78,7 +78,7 @@ def admit_subzone(
         warnings.append("the subzone has no pins")
     if len({setup.subzone_id, *(other.subzone_id for other in subzones)}) > FORGOTTEN_SUBZONES:
         warnings.append(
-            f"more than {FORGOTTEN_SUBZONES} subzones: when the device is taken out of its zone, its firmware forgets only "
-            f"{FORGOTTEN_SUBZONES} of them"
+            f"more than {FORGOTTEN_SUBZONES} subzones: when the device is taken out of its zone, its firmware "
+            f"forgets only {FORGOTTEN_SUBZONES} of them"
         )
     return Admitted(msgspec.structs.replace(setup, name=name, gpios=tuple(pins)), tuple(warnings))

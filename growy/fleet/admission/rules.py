@@ -75,8 +75,9 @@ def _refuse_sensor(what: str, sensors: Sequence[SensorSetup], rule: OfflineRule)
         )
     if rule.sensor_value_type in ANALOG_UNJUDGED or "soil" in rule.sensor_value_type:
         raise Invalid(
-            f"{what} looks at {rule.sensor_value_type}, which the device cannot judge: the calibration is on the Pi",
-            cure="The device would force the actuator off",
+            f"{what} looks at {rule.sensor_value_type}, which the device cannot judge, because the calibration is on "
+            "the Pi: it would force the actuator off",
+            cure="Leave this rule to growyd",
         )
     if len(rule.sensor_value_type) > MAX_VALUE_TYPE:
         raise Invalid(f"{what}: {rule.sensor_value_type} has more than {MAX_VALUE_TYPE} characters")
@@ -106,6 +107,8 @@ def _refuse_time(what: str, window: TimeFilter) -> None:
     end = window.end_hour * 60 + window.end_minute
     if not (0 <= window.end_minute <= 59 and 0 <= end <= 24 * 60):
         raise Invalid(f"{what} ends at {window.end_hour}:{window.end_minute:02}, which is no time")
+    if end == window.start_hour * 60 + window.start_minute:
+        raise Invalid(f"{what} begins and ends at the same time", cure="The whole day is 0:00 to 24:00")
     if not 1 <= window.days_of_week_mask <= 127:
         raise Invalid(
             f"{what} holds on no day", cure="Bit 0 of days_of_week_mask is Sunday; 127 is every day"

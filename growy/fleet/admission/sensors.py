@@ -63,7 +63,9 @@ def admit_sensor(
     setup = msgspec.structs.replace(setup, sensor_type=family.base)
     match family.bus:
         case Bus.I2C:
-            setup, repairs = _on_i2c(board, family, others, taken, setup)
+            # Who changes something else of it need not know its address.
+            known = next((sensor.i2c_address for sensor in sensors if sensor.id == setup.id), None)
+            setup, repairs = _on_i2c(board, family, others, taken, setup, known)
             warnings += repairs
         case Bus.ONEWIRE:
             setup = _on_onewire(board, others, taken, setup)
@@ -105,9 +107,10 @@ def _on_i2c(
     others: Sequence[SensorSetup],
     taken: dict[int, Owner],
     setup: SensorSetup,
+    known_address: int | None,
 ) -> tuple[SensorSetup, list[str]]:
     """With its address said, and a label that is its own."""
-    address = setup.i2c_address or family.addresses[0]
+    address = setup.i2c_address or known_address or family.addresses[0]
     possible = " or ".join(f"{each} (0x{each:02x})" for each in family.addresses)
     if address not in family.addresses:
         raise Invalid(
@@ -127,7 +130,8 @@ def _on_i2c(
         # first of several would ever be read.
         label = address
         warnings.append(
-            f"gpio {setup.gpio} was replaced by {label}: an I²C sensor needs a number of its own, and its address is one"
+            f"gpio {setup.gpio} was replaced by {label}: an I²C sensor needs a number of its own, and "
+            "its address is one"
         )
     if not 0 < label < NO_PIN:
         raise Invalid(
@@ -207,7 +211,8 @@ def _habits(setup: SensorSetup, enabled: int) -> list[str]:
     warnings = []
     if setup.operating_mode is not OperatingMode.CONTINUOUS:
         warnings.append(
-            f"operating mode {setup.operating_mode.value}: the device does not read it by itself, only when asked to measure"
+            f"operating mode {setup.operating_mode.value}: the device does not read it by itself, only "
+            "when asked to measure"
         )
     if enabled > RESTORED_SENSORS:
         warnings.append(
