@@ -16,6 +16,7 @@ from growy.fleet import reports
 from growy.fleet.device import Failure, Flight, Lane, Record, Scope, State
 from growy.fleet.effects import Effect, Moment, Note, Save, Send, Tell
 from growy.fleet.work import REMOVED, TRANSIENT, next_work
+from growy.model.errors import GrowyError
 from growy.model.events import ConfigResponse, IntentOutcome, SubzoneAck, ZoneAck
 from growy.model.messages import Generation
 from growy.model.setup import OFFLINE_RULES_KEY, ItemResult, ItemState
@@ -48,7 +49,13 @@ def turn(state: State, moment: Moment, out: list[Effect]) -> State:
     if moment.clock < lane.not_before:
         return state
     serial = state.live.serial + 1
-    work = next_work(state, moment, f"g{moment.wall_ms:x}-{serial}")
+    try:
+        work = next_work(state, moment, f"g{moment.wall_ms:x}-{serial}")
+    except GrowyError as fault:
+        # What was admitted fits the wire; a record that came another way may not. It must not stop the fleet.
+        if lane.last_error != str(fault):
+            out.append(Note(reports.unsendable(state, fault, moment)))
+        return _with(state, attrs.evolve(lane, idle_for=state.record, last_error=str(fault)))
     if work is None:
         return _with(state, attrs.evolve(lane, idle_for=state.record))
     flight = work.flight

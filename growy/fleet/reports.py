@@ -13,6 +13,7 @@ import msgspec
 from growy.fleet.device import Failure, Flight, Scope, State
 from growy.fleet.effects import Effect, Moment, Note, Tell
 from growy.model.audit import AuditEntry
+from growy.model.errors import GrowyError
 from growy.model.events import (
     ActuatorAlert,
     ConfigResponse,
@@ -296,6 +297,20 @@ def landing_note(
         details={key: f"{one.code} {one.error} {one.detail}".strip() for key, one in failed.items()},
         error_code=first.code,
         correlation_id=flight.correlation_id,
+    )
+
+
+def unsendable(state: State, fault: GrowyError, moment: Moment) -> AuditEntry:
+    """What is set up cannot be put into a message."""
+    return entry(
+        state,
+        moment,
+        "config_failed",
+        str(fault),
+        severity="error",
+        status="failed",
+        details=fault.details,
+        error_code=fault.code,
     )
 
 

@@ -250,6 +250,15 @@ def test_what_the_device_cannot_read_is_not_sent_again() -> None:
     assert idle(bench)
 
 
+def test_a_setup_that_never_passed_admission_is_noted_and_stops_nobody() -> None:
+    monster = msgspec.structs.replace(AIR, name="x" * 5000)
+    bench = ready(sensors=(monster,))
+    assert bench.sent == []
+    (note,) = [one.entry for one in bench.of(Note)]
+    assert (note.event_type, note.severity, note.error_code) == ("config_failed", "error", "CONFIG_TOO_LARGE")
+    assert idle(bench)
+
+
 def test_after_a_reboot_everything_is_sent_once_more_and_only_once() -> None:
     bench = ready(sensors=(AIR,), actuators=(FAN,))
     accept(bench)
