@@ -107,6 +107,11 @@ class Esp:
         self.air.esps.pop(self.esp_id, None)
         self.say("system/will", status="offline", reason="unexpected_disconnect", timestamp=0)
 
+    def reappear(self) -> None:
+        """It is connected again."""
+        self.air.esps[self.esp_id] = self
+        self.heartbeat()
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Appears, and waits until it can be sent more than acknowledgements; then answers until cancelled."""
         self.air.esps[self.esp_id] = self

@@ -16,7 +16,7 @@ import attrs
 import pytest
 import trio
 import trio.testing
-from rig.esp import Air, Esp
+from rig.esp import Air, Esp, wall_ms
 
 from growy.config import SensorsConfig, StoreConfig, WebConfig
 from growy.fleet.fleet import Fleet
@@ -77,7 +77,11 @@ def pool_without_workers() -> Pool:
 
 @asynccontextmanager
 async def open_house(
-    directory: Path, *, auto_approve: bool = True, clock: Callable[[], float] = time.monotonic
+    directory: Path,
+    *,
+    auto_approve: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+    wall_ms: Callable[[], int] = lambda: int(time.time() * 1000),
 ) -> AsyncIterator[House]:
     """A house without a broker: `air` has what the fleet sends."""
     async with open_store(StoreConfig(min_free_mb=0), directory) as store:
@@ -88,6 +92,7 @@ async def open_house(
             tell=lambda event, data, correlation_id: hub.publish_event(event, data, correlation_id),
             persist=lambda device: journal.persist(device),
             clock=clock,
+            wall_ms=wall_ms,
         )
         journal = FleetJournal(fleet, store)
         yield House(store, pool_without_workers(), fleet, Zones(store), air, hub)
@@ -236,7 +241,7 @@ class Greenhouse:
 
     async def new_esp(self, esp_id: str = "ESP_12AB34CD", *, approved: bool = True, **more: Any) -> Esp:
         """A device that is there, and can be sent everything."""
-        esp = self.esps[esp_id] = Esp(self.house.fleet, self.air, esp_id, **more)
+        esp = self.esps[esp_id] = Esp(self.house.fleet, self.air, esp_id, warm_up_s=20, **more)
         await self.nursery.start(esp.run)
         if approved and not self.house.fleet.need(esp_id).approved:
             await self.house.fleet.approve(esp_id, by="test")
@@ -287,7 +292,7 @@ def clock() -> trio.abc.Clock:
 @pytest.fixture
 async def greenhouse(tmp_path: Path, clock: trio.abc.Clock) -> AsyncIterator[Greenhouse]:
     async with (
-        open_house(tmp_path, auto_approve=False, clock=trio.current_time) as house,
+        open_house(tmp_path, auto_approve=False, clock=trio.current_time, wall_ms=wall_ms) as house,
         serving(house) as web,
         trio.open_nursery() as nursery,
     ):

@@ -342,9 +342,9 @@ async def test_devices_are_filtered(ask: Any, query: str, found: int) -> None:
     assert (await get(ask, f"/api/v1/esp/devices?{query}"))["pagination"]["total_items"] == found
 
 
-async def test_one_device_comes_with_its_sensors(ask: Any) -> None:
+async def test_one_device_comes_with_what_it_has_sent(ask: Any) -> None:
     said = await get(ask, "/api/v1/esp/devices/ESP_12AB34CD")
-    assert [one["sensor_type"] for one in said["sensors"]] == ["sht31_temp", "sht31_humidity"]
+    assert [one["sensor_type"] for one in said["series"]] == ["sht31_temp", "sht31_humidity"]
     assert (await get(ask, "/api/v1/esp/devices/pending"))["count"] == 0
 
 
