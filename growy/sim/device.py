@@ -83,6 +83,9 @@ class SimDevice:
         # Totals of the boots that are over; the running one counts in the state and in the link.
         self._counts = _Counts()
         self._last: dict[tuple[int, str, str], LastValue] = {}
+        self.ack_delays: deque[float] = deque(maxlen=1000)
+        """Seconds from a heartbeat to the ACK that came after it, the newest last."""
+        self._unanswered_at: float | None = None
         self._pending: dict[int, int | None] = {}
         """Message id of a reading that waits for its PUBACK -> its ticket in the ledger."""
         self._all_acked = trio.Event()
@@ -328,6 +331,8 @@ class SimDevice:
         self._budget.left -= 1
         self._counts.published += 1
         self._enter(effect, mid, now)
+        if beat and self._unanswered_at is None:
+            self._unanswered_at = trio.current_time()
         if effect.qos:
             self._perhaps_twice(effect.topic, effect.payload)
 
@@ -381,6 +386,7 @@ class SimDevice:
     # What the link tells. Nothing of it reaches a device whose boot has ended.
 
     def on_connected(self) -> None:
+        self._unanswered_at = None
         if self._running:
             self._take(events.Connected())
 
@@ -399,8 +405,12 @@ class SimDevice:
     def on_message(self, topic: str, body: bytes) -> None:
         if not self._running:
             return
-        if topic.endswith("/system/heartbeat/ack") and self._struck(self.spec.faults.lose_acks):
-            return
+        if topic.endswith("/system/heartbeat/ack"):
+            if self._struck(self.spec.faults.lose_acks):
+                return
+            if self._unanswered_at is not None:
+                self.ack_delays.append(trio.current_time() - self._unanswered_at)
+                self._unanswered_at = None
         self._take(events.Received(topic, body))
 
     def on_acked(self, mid: int) -> None:
