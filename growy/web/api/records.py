@@ -161,11 +161,13 @@ def zone_record(zone_id: str, zone: Zone | None, devices: Iterable[Device]) -> d
         devices: those that are in it.
     """
     there = list(devices)
+    said = (name for device in there if device.zone_id == zone_id and (name := _said_name(device)))
+    title = next(said, zone_id) if zone is None else zone.title
     return {
         "id": zone_id,
         "zone_id": zone_id,
-        "name": zone.title if zone is not None else next(filter(None, map(_said_name, there)), zone_id),
-        "zone_name": zone.title if zone is not None else next(filter(None, map(_said_name, there)), zone_id),
+        "name": title,
+        "zone_name": title,
         "description": (zone.description or None) if zone is not None else None,
         "master_zone_id": (zone.master_zone_id or None) if zone is not None else None,
         "status": (zone.status if zone is not None else ZoneStatus.ACTIVE).value,
