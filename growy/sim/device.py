@@ -331,8 +331,6 @@ class SimDevice:
         self._budget.left -= 1
         self._counts.published += 1
         self._enter(effect, mid, now)
-        if beat and self._unanswered_at is None:
-            self._unanswered_at = trio.current_time()
         if effect.qos:
             self._perhaps_twice(effect.topic, effect.payload)
 
@@ -369,6 +367,8 @@ class SimDevice:
         except PublishFailed:
             self._counts.dropped_messages += 1
             return
+        if beat and self._unanswered_at is None:
+            self._unanswered_at = trio.current_time()
         if effect.qos:
             self._perhaps_twice(effect.topic, effect.payload)
 
