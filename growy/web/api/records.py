@@ -161,7 +161,7 @@ def zone_record(zone_id: str, zone: Zone | None, devices: Iterable[Device]) -> d
         devices: those that are in it.
     """
     there = list(devices)
-    said = (name for device in there if device.zone_id == zone_id and (name := _said_name(device)))
+    said = (name for device in there if zone_of(device) == zone_id and (name := _said_name(device)))
     title = next(said, zone_id) if zone is None else zone.title
     return {
         "id": zone_id,
