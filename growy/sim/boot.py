@@ -1,24 +1,20 @@
-"""How a virtual ESP32 comes up: what the firmware's setup makes of the flash. Pure.
+"""How a virtual ESP32 comes up: the board from its flash, the session from nothing. Pure.
 
-Only the flash goes in; a reboot forgets everything else, the emergency latch too.
+Only the flash goes in; a reset forgets everything else, the emergency latch too.
 """
 
 from __future__ import annotations
 
 import attrs
 
-from growy.sim.board import Board
-from growy.sim.drivers import begin
-from growy.sim.flash import Generation, Nvs, SystemState
+from growy.sim.board import Board, Ctx, Lifecycle, Replies, Reply, TrackedError
+from growy.sim.flash import Generation, Nvs, SensorConfig
 from growy.sim.measuring import measures_itself
 from growy.sim.payload import boot_sequence_id
-from growy.sim.sensor_types import is_onewire
-from growy.sim.spec import EspSpec
+from growy.sim.power_up import powered
+from growy.sim.sensor_setup import RESTORED_AT_BOOT
+from growy.sim.spec import EspSpec, SensorKind
 from growy.sim.state import DIAGNOSTICS_S, NEVER, SETUP_S, STABLE_S, STATUS_S, Beat, EspState
-
-SENSORS_RESTORED = 10
-"""The loader's array has ten places; what else is in the flash stays there."""
-RULES_RESTORED = 8
 
 
 def boot(spec: EspSpec, now: float, nvs: Nvs | None = None, *, reset_reason: str = "POWERON") -> EspState:
@@ -26,53 +22,66 @@ def boot(spec: EspSpec, now: float, nvs: Nvs | None = None, *, reset_reason: str
 
     Args:
         nvs: its flash; None: as it was delivered.
+        reset_reason: one of `payload.RESET_REASONS`.
     """
     nvs = spec.flash if nvs is None else nvs
-    landed = state_after_boot(nvs, spec.generation)
-    nvs = attrs.evolve(nvs, boot_count=nvs.boot_count + 1, system_state=landed)
-    board = _restored(spec, nvs, landed)
+    nvs = attrs.evolve(nvs, boot_count=nvs.boot_count + 1)
+    boot_id = boot_sequence_id(spec.esp_id, nvs.boot_count, reset_reason)
+    board, replies = powered(
+        spec.esp_id,
+        nvs,
+        spec.attached,
+        Ctx(ts=0, uptime_ms=0, boot_sequence_id=boot_id),
+        generation=spec.generation,
+        production=spec.production,
+    )
+    board = _with_the_driverless(board, nvs, spec)
+    if spec.generation is not Generation.DEC_2025:
+        board = attrs.evolve(board, nvs=attrs.evolve(board.nvs, system_state=board.state))
+    seq, backlog = _said(replies)
     start = now + SETUP_S
     return EspState(
         spec=spec,
-        board=board,
+        board=attrs.evolve(board, sensor_due=frozenset()),
         boot_at=now,
-        boot_id=boot_sequence_id(spec.esp_id, nvs.boot_count, reset_reason),
-        boot_count=nvs.boot_count,
+        boot_id=boot_id,
         reset_reason=reset_reason,
+        seq=seq,
         beats=tuple(Beat(s, start if measures_itself(s) else NEVER) for s in board.sensors),
+        error_count=sum(isinstance(reply, TrackedError) for reply in replies),
+        backlog=backlog,
         status_at=start + STATUS_S,
         diagnostics_at=now + DIAGNOSTICS_S,
         stable_at=now + STABLE_S,
     )
 
 
-def state_after_boot(nvs: Nvs, generation: Generation) -> SystemState:
-    """Where setup ends. Anything configured, but not both a sensor and an actuator: it waits for the rest."""
-    if not nvs.wifi_configured:
-        return SystemState.SAFE_MODE_PROVISIONING
-    if generation is Generation.DEC_2025:
-        return SystemState.OPERATIONAL
-    configured = nvs.sensors or nvs.actuators or nvs.offline_rules
-    if configured and not (nvs.sensors and nvs.actuators):
-        return SystemState.CONFIG_PENDING_AFTER_RESET
-    return SystemState.OPERATIONAL if nvs.approved else SystemState.PENDING_APPROVAL
+def _said(replies: Replies) -> tuple[int, tuple[bytes, ...]]:
+    """How many numbers the setup has used up, and the events that wait for the first connection. All else is lost:
+    there is no connection yet."""
+    seq, backlog = 0, []
+    for reply in replies:
+        said = reply.reply if isinstance(reply, Lifecycle) else reply
+        if isinstance(said, Reply) and said.numbered:
+            seq += 1
+            if isinstance(reply, Lifecycle):
+                backlog.append(said.body(seq))
+    return seq, tuple(backlog)
 
 
-def _restored(spec: EspSpec, nvs: Nvs, landed: SystemState) -> Board:
-    sensors = nvs.sensors[:SENSORS_RESTORED]
-    # Firmware of 2025-12 stores its actuators and does not load them.
-    actuators = () if spec.generation is Generation.DEC_2025 else nvs.actuators
-    return Board(
-        esp_id=spec.esp_id,
-        attached=spec.attached,
-        generation=spec.generation,
-        production=spec.production,
-        nvs=nvs,
-        kaiser_id=nvs.kaiser_id,
-        state=landed,
-        sensors=sensors,
-        actuators=tuple(begin(config, 0) for config in actuators),
-        onewire_pin=next((s.gpio for s in sensors if is_onewire(s.sensor_type)), None),
-        rules=nvs.offline_rules[:RULES_RESTORED],
-        subzone_pins={subzone.subzone_id: subzone.gpios for subzone in nvs.subzones},
+def _with_the_driverless(board: Board, nvs: Nvs, spec: EspSpec) -> Board:
+    """Bring back light sensors, for which the firmware has no driver and would take their label for a pin: the
+    simulated greenhouse has them all the same."""
+    have = {(s.gpio, s.i2c_address) for s in board.sensors}
+    fitted = {s.gpio for s in spec.sensors if s.kind is SensorKind.BH1750}
+
+    def missing(sensor: SensorConfig) -> bool:
+        return (
+            sensor.sensor_type == SensorKind.BH1750
+            and sensor.gpio in fitted
+            and (sensor.gpio, sensor.i2c_address) not in have
+        )
+
+    return attrs.evolve(
+        board, sensors=(*board.sensors, *(s for s in nvs.sensors[:RESTORED_AT_BOOT] if missing(s)))
     )

@@ -33,7 +33,7 @@ def next_wakeup(state: EspState) -> float:
         link.subscribe_at,
         link.heartbeat_at,
         session.silence_at(link),
-        state.handover.wakeup,
+        safety.wakeup(state),
         measuring.next_due(state),
         health.wakeup(state),
         commands.wakeup(state),

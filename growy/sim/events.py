@@ -133,8 +133,6 @@ class Restart:
     """The device resets itself now; everything in RAM is gone."""
 
     reset_reason: str
-    into_portal: bool = False
-    """WiFi is forgotten: it comes up as an access point and never connects."""
 
 
 Effect: TypeAlias = (

@@ -29,4 +29,4 @@ class Faults:
     wrong_token: bool = False
     """Its flash holds emergency tokens that nobody knows."""
     config_lane_busy: bool = False
-    """Zone messages are answered CONFIG_LANE_BUSY, config pushes QUEUE_FULL."""
+    """Zone messages are answered CONFIG_LANE_BUSY, config pushes WRITE_TIMEOUT."""

@@ -41,7 +41,8 @@ def tick(turn: Turn) -> None:
             safety.publish_statuses(turn)
     if now >= state.diagnostics_at:
         turn.state = attrs.evolve(turn.state, diagnostics_at=now + DIAGNOSTICS_S)
-        _diagnose(turn)
+        if not state.old:
+            _diagnose(turn)
 
 
 def _diagnose(turn: Turn) -> None:

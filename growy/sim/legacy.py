@@ -10,7 +10,7 @@ import attrs
 
 from growy.sim import payload
 from growy.sim.events import Subscribe
-from growy.sim.session import HEARTBEAT_S
+from growy.sim.heartbeat import HEARTBEAT_S, beat
 from growy.sim.state import NEVER, Session
 from growy.sim.turn import Turn
 
@@ -53,7 +53,5 @@ def disconnected(turn: Turn) -> None:
 
 def tick(turn: Turn) -> None:
     """Heartbeats."""
-    if turn.now < turn.session.heartbeat_at:
-        return
-    turn.publish("system/heartbeat", payload.heartbeat_2025(turn.board, turn.ctx), 0)
-    turn.session = attrs.evolve(turn.session, last_heartbeat=turn.now, heartbeat_at=turn.now + HEARTBEAT_S)
+    if turn.now >= turn.session.heartbeat_at:
+        beat(turn)

@@ -14,12 +14,14 @@ from growy.sim.events import DroppedAtGate, DroppedOffline, Measure, PublishRead
 from growy.sim.flash import SensorConfig
 from growy.sim.sensing import Sample
 from growy.sim.sensor_types import is_i2c
-from growy.sim.state import NEVER, Beat, EspState
+from growy.sim.state import HTTP_FAILURES, NEVER, Beat, EspState
 from growy.sim.turn import Turn
 
 FAILURES = 10
 """In a row; then the sensor is only probed."""
 PROBE_S = 300.0
+INTERVAL_2025_S = 5.0
+"""One for all sensors, whatever is configured."""
 
 
 def next_due(state: EspState) -> float:
@@ -58,7 +60,8 @@ def tick(turn: Turn) -> None:
     for beat in turn.state.beats:
         if turn.now >= beat.due:
             turn.effects.append(Measure(_first_of(turn, beat.sensor)))
-            beat = attrs.evolve(beat, due=following(beat.due, beat.sensor.interval_s, turn.now))  # noqa: PLW2901
+            interval_s = INTERVAL_2025_S if turn.state.old else beat.sensor.interval_s
+            beat = attrs.evolve(beat, due=following(beat.due, interval_s, turn.now))  # noqa: PLW2901
         beats.append(beat)
     turn.state = attrs.evolve(turn.state, beats=tuple(beats))
 
@@ -75,15 +78,28 @@ def following(due: float, interval_s: float, now: float) -> float:
     return due + interval_s if due + interval_s > now else now + interval_s
 
 
-def measured(turn: Turn, sensor: SensorConfig, samples: tuple[Sample, ...]) -> None:
-    """A read has ended: count failures, remember previews for the offline rules, publish."""
+def measured(turn: Turn, sensor: SensorConfig, samples: tuple[Sample, ...]) -> bool:
+    """A read has ended: count failures, remember previews for the offline rules, publish. Whether all of it was
+    sent."""
     _count(turn, sensor, failed=not samples)
     if samples:
         at_ms = turn.state.uptime_ms(turn.now)
         fresh = {(sensor.gpio, s.sensor_type): CachedValue(value=s.value, at_ms=at_ms) for s in samples}
         turn.board = attrs.evolve(turn.board, values={**turn.board.values, **fresh})
-    for sample in samples:
-        publish(turn, sensor, sample)
+    if turn.state.old and not _given_up(turn):
+        return False
+    sent = [publish(turn, sensor, sample) for sample in samples]
+    return bool(sent) and all(sent)
+
+
+def _given_up(turn: Turn) -> bool:
+    """Firmware of 2025-12 asks the server's HTTP port what a number means, and publishes nothing while it has no
+    answer; nobody answers here. After five failures it passes the numbers on as they are."""
+    failures = turn.state.http_failures
+    if failures >= HTTP_FAILURES:
+        return True
+    turn.state = attrs.evolve(turn.state, http_failures=failures + 1)
+    return False
 
 
 def _count(turn: Turn, sensor: SensorConfig, *, failed: bool) -> None:

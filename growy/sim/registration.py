@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import attrs
 
-from growy.sim import arduino_json, handover, safety
+from growy.sim import arduino_json, config_lane, handover, safety
 from growy.sim.ack import Ack, AckRefused, read_ack
 from growy.sim.arduino_json import ParseFailed
 from growy.sim.board import TrackedError
 from growy.sim.flash import Outcome, SystemState
 from growy.sim.handover import Mode
+from growy.sim.heartbeat import HEARTBEAT_S
 from growy.sim.intents import read_intent, replay, report
-from growy.sim.session import HEARTBEAT_S
 from growy.sim.state import NEVER
 from growy.sim.turn import Turn
 
@@ -48,6 +48,7 @@ def acknowledged(turn: Turn, body: bytes) -> None:
         set_clock(turn, ack.server_time)
     _decide(turn, ack, body)
     replay(turn)
+    config_lane.resume(turn)
 
 
 def _refuse(turn: Turn, reason: str, *, counted: bool) -> None:

@@ -11,18 +11,15 @@ import attrs
 from growy.sim import handover, payload, safety
 from growy.sim.events import Subscribe
 from growy.sim.flash import SystemState
-from growy.sim.payload_health import counters, heartbeat_metrics
+from growy.sim.heartbeat import HEARTBEAT_UNREGISTERED_S, beat
 from growy.sim.state import NEVER, SETUP_S, Session
 from growy.sim.turn import LIFECYCLE, Turn
 
-HEARTBEAT_S = 60.0
-HEARTBEAT_UNREGISTERED_S = 5.0
 SUBSCRIBE_TICK_S = 0.05
 SUBSCRIBE_TICK_WAITING_S = 0.1
 """The loop is slower while the device waits for approval or configuration."""
 SILENCE_S = 120.0
 """P1: so long without a valid ACK, and the server counts as lost."""
-METRICS_EVERY = 5
 HEARTBEAT_ACK = "system/heartbeat/ack"
 CONFIG = "config"
 SUBSCRIPTIONS: tuple[tuple[str, int], ...] = (
@@ -137,41 +134,3 @@ def silence_at(session: Session) -> float:
     if not session.connected or session.silence_told:
         return NEVER
     return session.heard_at + SILENCE_S
-
-
-def beat(turn: Turn) -> None:
-    """Send a heartbeat now, and the counters after it where they are due."""
-    state = turn.state
-    if not state.session.connected:
-        return
-    body = payload.heartbeat(
-        turn.board,
-        turn.ctx,
-        turn.handover,
-        segment_start_ts=state.segment_start_ts,
-        reset_reason=state.reset_reason,
-    )
-    turn.publish("system/heartbeat", body, 0)
-    registered = state.session.registered
-    turn.session = attrs.evolve(
-        turn.session,
-        last_heartbeat=turn.now,
-        heartbeat_at=turn.now + (HEARTBEAT_S if registered else HEARTBEAT_UNREGISTERED_S),
-    )
-    if registered:
-        _metrics(turn)
-
-
-def _metrics(turn: Turn) -> None:
-    session = turn.session
-    counted = counters(
-        turn.handover,
-        outcome_drops=turn.board.nvs.outcome_counts.dropped,
-        no_token=turn.state.no_token,
-    )
-    skipped = session.metrics_skipped + 1
-    if counted == session.metrics and skipped < METRICS_EVERY:
-        turn.session = attrs.evolve(session, metrics_skipped=skipped)
-        return
-    turn.session = attrs.evolve(session, metrics=counted, metrics_skipped=0)
-    turn.publish("system/heartbeat_metrics", heartbeat_metrics(turn.board.esp_id, turn.ts, counted), 0)

@@ -20,8 +20,6 @@ from growy.sim.spec import EspSpec
 NEVER = math.inf
 SETUP_S = 1.5
 """From power-on to the first pass of the loops that subscribe, beat and measure."""
-SENSORS_RESTORED = 10
-"""The loader's array has ten places; what else is in the flash stays there."""
 STATUS_S = 30.0
 DIAGNOSTICS_S = 60.0
 STABLE_S = 60.0
@@ -94,7 +92,6 @@ class EspState:
     boot_at: float
     boot_id: str
     """`boot_sequence_id`."""
-    boot_count: int
     reset_reason: str
     session: Session = attrs.field(factory=Session)
     handover: Handover = attrs.field(factory=Handover)
@@ -131,7 +128,6 @@ class EspState:
     diagnosed: Diagnosed | None = None
     stable_at: float = NEVER
     restart_at: float = NEVER
-    restart_into_portal: bool = False
     http_failures: int = 0
     acks_accepted: int = 0
     acks_refused: int = 0
