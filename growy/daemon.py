@@ -176,6 +176,7 @@ async def open_daemon(
             known=read_known(rows),
             persist=lambda device: journal.persist(device),
             on_setup=lambda esp_id: intake.settings_changed(esp_id),
+            clock=trio.current_time,
             wall_ms=wall_ms,
         )
         journal = FleetJournal(fleet, store, rows)
