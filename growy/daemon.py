@@ -34,6 +34,7 @@ from growy.fleet.server_status import ServerStatus
 from growy.fleet.zones import Zones, zone_of_row
 from growy.intake import Intake
 from growy.intake.replay import memory_for
+from growy.model.audit import AuditEntry
 from growy.model.reading import Columns
 from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
@@ -76,6 +77,9 @@ class Daemon:
     survey: BrokerSurvey
     stop: trio.Event
     """Set it to end the daemon in order."""
+
+    def note(self, event_type: str, message: str) -> None:
+        self.audit.note(AuditEntry(ts_ms=wall_ms(), event_type=event_type, message=message))
 
 
 async def run_daemon(
@@ -122,7 +126,9 @@ async def _run(
             notifier.ready(f"listening on {daemon.web.url}")
             log.info("growyd runs", version=__version__, web=daemon.web.url, store=str(config.store_dir))
             task_status.started(daemon)
+            daemon.note("service_start", f"growyd {__version__} has started")
             await daemon.stop.wait()
+            daemon.note("service_stop", "growyd was stopped in order")
             notifier.stopping()
             daemon.link.drain()
             with trio.move_on_after(STOP_WITHIN_S) as patience:

@@ -14,7 +14,8 @@ import msgspec
 
 from growy.fleet import edit, work
 from growy.fleet.device import Device
-from growy.fleet.effects import Changed
+from growy.fleet.effects import Changed, Moment
+from growy.fleet.reports import entry
 from growy.fleet.setups import FleetSetups
 from growy.model.errors import DeviceNotReady, DeviceOffline, DeviceRefused, NotSupported, SubzoneNotFound
 from growy.model.events import CommandResponse, IntentOutcome, OnewireDevice, OnewireScanResult, SubzoneAck
@@ -104,7 +105,9 @@ class Fleet(FleetSetups):
             answer = await self._asks.ask(
                 esp_id, command.value, fits, lambda: self._send(topic, payload), timeout_s
             )
-        if isinstance(answer, CommandResponse) and not answer.failed:
+        done = isinstance(answer, CommandResponse) and not answer.failed
+        self._note_command(device, command, done)
+        if isinstance(answer, CommandResponse) and done:
             return answer
         raise _refused(esp_id, f"refused {command.value}", _reason(answer))
 
@@ -160,6 +163,20 @@ class Fleet(FleetSetups):
             record = msgspec.structs.replace(device.record, emergency_token=token)
             await self._apply(device, self._changed(device, record, "An emergency token was stored on it"))
         return token
+
+    def _note_command(self, device: Device, command: SystemCommand, done: bool) -> None:
+        """For the audit trail. Never the payload: it may hold a token."""
+        moment = Moment(self._clock(), self._wall_ms())
+        self._note(
+            entry(
+                device.state,
+                moment,
+                "system_command",
+                f"{command.value} was {'done' if done else 'refused by the device'}",
+                status="success" if done else "failed",
+                source_type="user",
+            )
+        )
 
     def _listening(self, esp_id: str, what: str, command: SystemCommand | None = None) -> Device:
         """The device, if it can hear and understand a command now."""

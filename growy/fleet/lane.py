@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from growy.fleet import reports
-from growy.fleet.device import Failure, Flight, Lane, Record, Scope, State
+from growy.fleet.device import NEVER, Failure, Flight, Lane, Record, Scope, State
 from growy.fleet.effects import Effect, Moment, Note, Save, Send, Tell
 from growy.fleet.work import REMOVED, TRANSIENT, next_work
 from growy.model.errors import GrowyError
@@ -123,7 +123,8 @@ def zone_answer(state: State, ack: ZoneAck, moment: Moment, out: list[Effect]) -
     wanted = state.record.zone
     if wanted is not None:
         record = msgspec.structs.replace(state.record, zone_id=ack.zone_id or wanted.zone_id)
-        state = state.recording(record)
+        # The firmware beats out of turn now: that heartbeat does not mean that it cannot hear us.
+        state = state.recording(record).living(attrs.evolve(state.live, heartbeat_at=-NEVER))
     return _land(state, attrs.evolve(flight, ended="persisted"), "", moment, out)
 
 

@@ -183,17 +183,20 @@ def _boot(state: State, beat: Heartbeat, moment: Moment, out: list[Effect]) -> S
 
 
 def rebooted(state: State, beat: Heartbeat, moment: Moment) -> bool:
-    """Whether the device has booted since its last heartbeat. The boot counter in its id starts over after a minute and
-    says nothing when it is equal."""
+    """Whether the device has booted since its last heartbeat.
+
+    Its boot id that changed says so; one that is equal says nothing, because the counter in it starts over after a
+    minute of uptime. So do the moment at which its clock became valid, an uptime that fell, and a boot time, by our
+    clock, that moved - the last is all there is to see a reboot during a long absence of a device without a clock.
+    """
     record, live = state.record, state.live
+    if beat.boot_sequence_id and record.boot_id and beat.boot_sequence_id != record.boot_id:
+        return True
+    start = int(beat.segment_start_ts or 0)
+    if start and record.segment_start_ts and start != record.segment_start_ts:
+        return True
     if beat.uptime is None:
         return False
     if record.uptime is not None and beat.uptime < record.uptime:
         return True
-    if live.booted_at is not None:
-        return moment.clock - beat.uptime > live.booted_at + REBOOT_SLACK_S
-    # growyd itself has been away: only what the device says can tell.
-    start = int(beat.segment_start_ts or 0)
-    if start and record.segment_start_ts and start != record.segment_start_ts:
-        return True
-    return bool(beat.boot_sequence_id and record.boot_id and beat.boot_sequence_id != record.boot_id)
+    return live.booted_at is not None and moment.clock - beat.uptime > live.booted_at + REBOOT_SLACK_S

@@ -223,7 +223,7 @@ class FleetSetups(Registry):
         result = device.record.results.get(key)
         if result is None and wanted == work.REMOVED:
             return ItemState.APPLIED  # it is gone
-        return work.standing_of(result, wanted)
+        return work.standing_of(device.state, key, wanted)
 
     async def settled(self, esp_id: str, keys: Collection[str], timeout_s: float) -> bool:
         """Waits until the device has said something of each of these items, as they are now.

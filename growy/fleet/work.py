@@ -17,7 +17,6 @@ from growy.model.messages import Generation
 from growy.model.setup import (
     OFFLINE_RULES_KEY,
     ActuatorSetup,
-    ItemResult,
     ItemState,
     SensorSetup,
     SubzoneSetup,
@@ -91,9 +90,13 @@ def parent_zone(state: State) -> str:
     return state.record.zone_id if state.record.zone is None else state.record.zone.zone_id
 
 
-def standing_of(result: ItemResult | None, wanted: str) -> ItemState:
-    """How far an item is, as it is wanted now: a result for another version of it says nothing."""
+def standing_of(state: State, key: str, wanted: str) -> ItemState:
+    """How far an item is, as it is wanted now: a result for another version of it says nothing, nor does one from
+    before the device's reboot, unless it is of what the firmware keeps (zone and subzones)."""
+    result = state.record.results.get(key)
     if result is None or result.fingerprint != wanted:
+        return ItemState.PENDING
+    if result.boot != state.record.boots and (key == OFFLINE_RULES_KEY or key.startswith(("s:", "a:"))):
         return ItemState.PENDING
     return result.state
 

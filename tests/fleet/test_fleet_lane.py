@@ -86,9 +86,7 @@ def accept(bench: Bench) -> None:
 
 def states(bench: Bench) -> dict[str, ItemState]:
     wanted = work.fingerprints(bench.state)
-    return {
-        key: work.standing_of(bench.state.record.results.get(key), print) for key, print in wanted.items()
-    }
+    return {key: work.standing_of(bench.state, key, print) for key, print in wanted.items()}
 
 
 def idle(bench: Bench, seconds: float = 600.0) -> bool:
@@ -374,6 +372,15 @@ def test_a_zone_comes_before_its_subzones_and_both_before_the_config() -> None:
     assert bench.state.record.zone_id == "green"
     bench.hear(beat(70, zone_id="green"))
     assert len(bench.sent) == 3
+
+
+def test_the_heartbeat_that_follows_a_zone_ack_does_not_make_a_device_look_deaf() -> None:
+    bench = ready(zone=ZoneSetup(zone_id="green"))
+    accept(bench)
+    bench.now += 1
+    bench.hear(beat(65, zone_id="green"))
+    assert bench.state.live.deaf == 0
+    assert bench.state.live.ready_at <= bench.now
 
 
 def test_a_busy_zone_lane_is_tried_again_and_a_refusal_is_final() -> None:

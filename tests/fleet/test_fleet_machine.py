@@ -227,6 +227,14 @@ def test_a_reboot_during_a_long_absence_is_seen_although_the_uptime_has_grown() 
     assert bench.state.record.boots == 2
 
 
+def test_a_reboot_right_after_a_reboot_is_seen_by_its_boot_id() -> None:
+    bench = approved()
+    bench.hear(beat(2, boot_sequence_id="x-b1-r1"))
+    bench.now += 8
+    bench.hear(beat(2, boot_sequence_id="x-b2-r3"))
+    assert bench.state.record.boots == 2
+
+
 def test_a_late_heartbeat_and_a_drifting_clock_are_no_reboot() -> None:
     bench = approved()
     uptime = 100

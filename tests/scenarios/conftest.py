@@ -32,6 +32,7 @@ class Scene:
     nursery: trio.Nursery
     auto_approve: bool = True
     _scope: trio.CancelScope | None = None
+    _ended: trio.Event = attrs.field(factory=trio.Event)
     daemon: Daemon | None = None
 
     @property
@@ -61,6 +62,8 @@ class Scene:
         )
         started: trio.Event = trio.Event()
 
+        ended = self._ended = trio.Event()
+
         async def live() -> None:
             with trio.CancelScope() as self._scope:
 
@@ -70,6 +73,7 @@ class Scene:
                 async with trio.open_nursery() as inner:
                     self.daemon = await inner.start(run)
                     started.set()
+            ended.set()
 
         self.nursery.start_soon(live)
         await started.wait()
@@ -82,8 +86,19 @@ class Scene:
         """As a crash: no goodbye, the broker speaks its will."""
         assert self._scope is not None
         self._scope.cancel()
+        await self._gone()
+
+    async def stop_daemon(self) -> None:
+        """As systemd would: everything is written, the broker is told."""
+        assert self.daemon is not None
+        self.daemon.stop.set()
+        await self._gone()
+
+    async def _gone(self) -> None:
+        rate, self.clock.rate = self.clock.rate, 1.0
+        await self._ended.wait()
+        self.clock.rate = rate
         self.daemon = None
-        await trio.lowlevel.checkpoint()
 
     async def simulate(self, **options: object) -> SimFleet:
         options.setdefault("reconnect_s", 1.0)

@@ -77,7 +77,7 @@ async def test_the_broker_restarts(scene: Scene, clock: MockClock) -> None:
     await scene.until(lambda: scene.fleet.statistics().online == 6, 30, "growyd sees them")
 
 
-async def test_three_of_ten_heartbeats_are_lost_and_nobody_believes_the_other_dead(
+async def test_three_of_ten_heartbeats_are_lost_and_nobody_is_believed_dead(
     scene: Scene, clock: MockClock
 ) -> None:
     scene.broker.start()

@@ -93,10 +93,11 @@ async def test_a_set_up_device_that_reboots_is_told_once_more_and_growyd_that_re
     await scene.until(lambda: scene.fleet.need(esp_id).record.boots == 2, 30, "the reboot is seen")
     assert await scene.fleet.settled(esp_id, keys, 30)
     assert scene.fleet.statistics().transmissions == sent + 1
-    await scene.kill_daemon()
+    await scene.stop_daemon()
     await scene.start_daemon()
+    clock.rate = 10
     await scene.until(lambda: scene.fleet.need(esp_id).online, 90, "growyd hears it")
-    await trio.sleep(6)
+    await trio.sleep(10)
     assert scene.fleet.statistics().transmissions == 0
     assert scene.fleet.state_of(scene.fleet.need(esp_id), "s:34:") is ItemState.APPLIED
 
