@@ -28,7 +28,7 @@ from growy.sim.link import RECONNECT_S, LastWill, SimLink
 from growy.sim.report import DeviceReport, LastValue
 from growy.sim.sensing import Sample, read
 from growy.sim.spec import EspSpec
-from growy.sim.state import EspState
+from growy.sim.state import EspState, Session
 
 DRAIN_S = 5.0
 """How long a stopping device waits for outstanding PUBACKs."""
@@ -135,12 +135,20 @@ class SimDevice:
         if reset_reason not in payload.RESET_REASONS:
             raise ValueError(f"{reset_reason!r} is no reset reason: {', '.join(payload.RESET_REASONS)}")
         self._next_reset = reset_reason
-        self._over.set()
-        self._nudge.set()
+        self._halt()
 
     def power_off(self) -> None:
         """Take its power away: nothing is said, the broker publishes the last will."""
         self._powered = False
+        self._halt()
+
+    def _halt(self) -> None:
+        """In the middle of whatever it did."""
+        if self._running:
+            self._nvs = self._state.board.nvs
+            self._running = False
+            self._state = attrs.evolve(self._state, session=Session())
+            self._link.cut()
         self._over.set()
         self._nudge.set()
 
@@ -200,9 +208,6 @@ class SimDevice:
                 try:
                     await self._produce()
                 finally:
-                    if self._over.is_set() and not self._stop.is_set():
-                        self._running = False
-                        self._link.cut()
                     with trio.move_on_after(DRAIN_S, shield=True):
                         await self._drain()
                     link_scope.cancel()
@@ -210,17 +215,16 @@ class SimDevice:
             self._end_boot()
 
     def _end_boot(self) -> None:
-        self._nvs = self._state.board.nvs
-        self._running = False
+        if self._running:
+            self._nvs = self._state.board.nvs
+            self._running = False
         counts, state = self._counts, self._state
         counts.acks_accepted += state.acks_accepted
         counts.acks_refused += state.acks_refused
         counts.connects += self._link.connects
         counts.failures += self._link.failures
         self._link.connects = self._link.failures = 0
-        self._state = attrs.evolve(
-            state, acks_accepted=0, acks_refused=0, session=attrs.evolve(state.session, connected=False)
-        )
+        self._state = attrs.evolve(state, acks_accepted=0, acks_refused=0, session=Session())
 
     def _new_link(self) -> SimLink:
         spec, kaiser_id = self.spec, self._nvs.kaiser_id
@@ -431,7 +435,7 @@ class SimDevice:
             zone_id=state.board.nvs.zone_id,
             powered=self._powered,
             connected=state.connected,
-            registered=state.connected and state.registered,
+            registered=state.registered,
             system_state=state.board.state.name,
             mode=state.mode.value,
             handover_epoch=state.handover.active_epoch,

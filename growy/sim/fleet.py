@@ -61,7 +61,7 @@ class SimOptions:
     """Of all devices."""
     device_faults: Mapping[str, Faults] = attrs.field(factory=dict)
     """esp_id -> the faults of that device instead."""
-    specs_of: tuple[EspSpec, ...] | None = None
+    devices: tuple[EspSpec, ...] | None = None
     """These devices, as they are, instead of the default fleet; then `esps`, `interval_s`, `kaiser_id`, `generation`,
     `virgin`, `approved`, `faults`, `device_faults` and `gate` say nothing."""
     reconnect_s: float = attrs.field(default=RECONNECT_S, validator=v.ge(0.0))
@@ -77,8 +77,8 @@ class SimOptions:
 
     def specs(self) -> list[EspSpec]:
         """The devices these options describe."""
-        if self.specs_of is not None:
-            return list(self.specs_of)
+        if self.devices is not None:
+            return list(self.devices)
         return [
             attrs.evolve(
                 spec,

@@ -343,7 +343,7 @@ def test_a_simulation_ends_in_order_on_ctrl_c(daemon):
     broker = f"mqtt://127.0.0.1:{daemon['broker_port']}"
     process = growyd("simulate", "--broker", broker, "--esps", "1", "--interval", "1s")
     for line in process.stderr:
-        if " 0 readings published" not in line:
+        if "readings published" in line and " 0 readings published" not in line:
             break
     process.send_signal(signal.SIGINT)
     code, out, err = finished(process)

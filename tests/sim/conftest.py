@@ -122,6 +122,9 @@ class Listener:
         assert subscribed.get(timeout=10.0)
         self._client = client
 
+    def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        self._client.publish(topic, payload, qos)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()

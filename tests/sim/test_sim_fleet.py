@@ -17,7 +17,7 @@ from growy.config import BrokerUrl
 from growy.sim.fleet import SimFleet, SimOptions, run_fleet
 
 ACK = b'{"status":"approved","handover_epoch":1,"server_time":1767225600,"config_available":false}'
-QUICK = SimOptions(esps=6, interval_s=0.2, duration_s=2.4, time_scale=60.0, gate=False)
+QUICK = SimOptions(esps=6, interval_s=0.2, duration_s=2.4, time_scale=60.0, gate=False, reconnect_s=0.5)
 
 
 def identities(messages: Iterable[Any]) -> set[tuple[str, int, int, str, int]]:
