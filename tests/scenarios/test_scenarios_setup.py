@@ -140,7 +140,7 @@ async def test_a_rejected_device_comes_back_after_its_cool_down(scene: Scene, cl
         lambda: scene.fleet.need(esp_id).status is DeviceStatus.PENDING_APPROVAL, 120, "rediscovered"
     )
     await scene.fleet.approve(esp_id, by="tester")
-    clock.rate = 2
+    clock.rate = 20
     await scene.until(lambda: scene.fleet.need(esp_id).status is DeviceStatus.ONLINE, 90, "online")
     assert daemon.fleet.statistics().events["device_rediscovered"] == 1
 
