@@ -25,6 +25,7 @@ bench: $(DEV)
 	$(BIN)/python -m bench.store
 	$(BIN)/python -m bench.wire
 	$(BIN)/python -m bench.start
+	$(BIN)/python -m bench.fleet
 	$(BIN)/python -m bench.ingest
 
 $(VENV)/bin/python:
