@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,8 @@ from growy.cli.options import DURATION
 if TYPE_CHECKING:
     from growy.sim.fleet import SimOptions
     from growy.sim.report import FleetReport
+
+SHARE = click.FloatRange(0.0, 1.0)
 
 
 @click.command()
@@ -28,10 +30,27 @@ if TYPE_CHECKING:
 @click.option(
     "--no-gate", is_flag=True, help="Publish at once, without waiting for growyd's answer to a heartbeat."
 )
+@click.option(
+    "--generation",
+    type=click.Choice(["2026-04", "2025-12"]),
+    default="2026-04",
+    show_default=True,
+    help="Their firmware.",
+)
+@click.option("--approved", is_flag=True, help="A server has approved them before.")
+@click.option("--virgin", is_flag=True, help="Fresh from provisioning: no sensor, no actuator, no zone.")
+@click.option("--spread", type=DURATION, help="Switch them on over this time; else all at once.")
+@click.option("--lose-acks", type=SHARE, default=0.0, help="Share of growyd's ACKs that are lost, 0 to 1.")
+@click.option("--lose-heartbeats", type=SHARE, default=0.0, help="Share of the heartbeats that are lost.")
+@click.option("--duplicate", type=SHARE, default=0.0, help="Share of the messages that arrive twice.")
+@click.option("--slow-suback", type=DURATION, help="Every subscription stands this much later.")
+@click.option("--no-clock", is_flag=True, help="No time from the network: only an ACK brings it.")
+@click.option("--reboot-every", type=DURATION, help="Every device panics so long after each boot.")
 @click.option("--json", "as_json", is_flag=True, help="Print the final report as JSON.")
 @click.pass_context
 def simulate(
     ctx: click.Context,
+    /,
     esps: int,
     interval: float | None,
     broker: str,
@@ -40,11 +59,12 @@ def simulate(
     seed: int,
     no_gate: bool,
     as_json: bool,
+    **about_them: Any,
 ) -> None:
     """Simulated ESP32s against any MQTT broker.
 
     They wait, as real ones do, until growyd has answered a heartbeat. Ends with 1 when readings stayed
-    unacknowledged, or when none could be published at all.
+    unacknowledged, or when none could be published at all (virgin devices have none).
     """
     from functools import partial
 
@@ -71,6 +91,7 @@ def simulate(
             duration_s=duration,
             gate=not no_gate,
             ledger_limit=0,
+            **_devices(**about_them),
         )
         options.specs()
     except ValueError as error:
@@ -81,8 +102,41 @@ def simulate(
         print_json(attrs.asdict(report))
     else:
         click.echo(told(report))
-    if report.unacked or not report.published:
+    if report.unacked or not (report.published or options.virgin):
         ctx.exit(ExitCode.FAILED)
+
+
+def _devices(
+    *,
+    generation: str,
+    approved: bool,
+    virgin: bool,
+    spread: float | None,
+    lose_acks: float,
+    lose_heartbeats: float,
+    duplicate: float,
+    slow_suback: float | None,
+    no_clock: bool,
+    reboot_every: float | None,
+) -> dict[str, Any]:
+    """What the options say of the devices, as `SimOptions` has it."""
+    from growy.sim.faults import Faults
+    from growy.sim.flash import Generation
+
+    return {
+        "generation": Generation(generation),
+        "approved": approved,
+        "virgin": virgin,
+        "start_spread_s": spread or 0.0,
+        "faults": Faults(
+            lose_acks=lose_acks,
+            lose_heartbeats=lose_heartbeats,
+            duplicate=duplicate,
+            suback_delay_s=slow_suback or 0.0,
+            clock_unknown=no_clock,
+            reboot_every_s=reboot_every,
+        ),
+    }
 
 
 def told(report: FleetReport) -> str:
@@ -98,6 +152,12 @@ def told(report: FleetReport) -> str:
             f"\n          {dropped} never published: {report.dropped_gate} before growyd's answer, "
             f"{report.dropped_offline} without a broker, {report.dropped_outbox} with a full outbox"
         )
+    if report.lost_in_reset:
+        line += f"\n          {report.lost_in_reset} published and forgotten in a reset before they were acknowledged"
+    away = [device for device in report.devices if device.mode != "online"]
+    if away:
+        modes = sorted({device.mode for device in away})
+        line += f"\n          {len(away)} without their server: {', '.join(modes)}"
     errors = sorted(
         {device.last_error for device in report.devices if device.last_error and not device.connected}
     )

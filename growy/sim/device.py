@@ -30,6 +30,8 @@ from growy.sim.sensing import Sample, read
 from growy.sim.spec import EspSpec
 from growy.sim.state import EspState, Session
 
+ATTEMPTS_2025 = 10
+"""Then the firmware of 2025-12 gives up until it is switched off and on."""
 DRAIN_S = 5.0
 """How long a stopping device waits for outstanding PUBACKs."""
 
@@ -241,6 +243,7 @@ class SimDevice:
             self,
             random.Random(f"{self._seed}:{spec.esp_id}:link:{self._counts.boots}"),
             self._reconnect_s,
+            ATTEMPTS_2025 if self._state.old else None,
         )
         if not self._plugged:
             link.unplug()
@@ -396,11 +399,10 @@ class SimDevice:
 
     def on_lost(self) -> None:
         if self._running:
-            self._take(events.Disconnected())
+            self._take(events.Disconnected(wifi_lost=not self._plugged))
 
     def on_failed(self) -> None:
-        if self._running:
-            self._take(events.Disconnected())
+        self.on_lost()
 
     def on_subscribed(self, topic: str) -> None:
         if self._running:

@@ -7,7 +7,7 @@ This module is the way in and the order of things; the firmware's parts stand in
 
 from __future__ import annotations
 
-from growy.sim import commands, health, legacy, measuring, registration, safety, session
+from growy.sim import commands, health, legacy, measuring, portal, registration, safety, session
 from growy.sim.boot import boot
 from growy.sim.events import (
     ClockSet,
@@ -37,6 +37,7 @@ def next_wakeup(state: EspState) -> float:
         measuring.next_due(state),
         health.wakeup(state),
         commands.wakeup(state),
+        state.portal_at,
     )
 
 
@@ -53,8 +54,11 @@ def step(state: EspState, event: Event, now: float) -> tuple[EspState, tuple[Eff
                 measuring.measured(turn, sensor, samples)
         case Connected():
             legacy.connected(turn) if state.old else session.connected(turn)
-        case Disconnected():
-            legacy.disconnected(turn) if state.old else session.disconnected(turn)
+        case Disconnected(wifi_lost):
+            if state.old:
+                legacy.disconnected(turn)
+            else:
+                session.disconnected(turn, wifi_lost=wifi_lost)
         case Subscribed(topic):
             session.subscribed(turn, topic)
         case Received():
@@ -71,6 +75,7 @@ def _tick(turn: Turn) -> None:
         legacy.tick(turn)
     else:
         session.tick(turn)
+    portal.tick(turn)
     commands.tick(turn)
     measuring.tick(turn)
     health.tick(turn)

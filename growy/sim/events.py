@@ -23,6 +23,9 @@ class Connected:
 class Disconnected:
     """The transport is gone, or could not be made: the firmware's MQTT client reports both alike."""
 
+    wifi_lost: bool = False
+    """The network itself is gone, not only the broker."""
+
 
 @attrs.frozen(slots=True)
 class Subscribed:

@@ -84,11 +84,13 @@ class SimLink:
         owner: LinkOwner,
         rng: random.Random,
         reconnect_s: float = RECONNECT_S,
+        attempts: int | None = None,
     ) -> None:
         self._broker = broker
         self._owner = owner
         self._rng = rng
         self._reconnect_s = reconnect_s
+        self._attempts = attempts
         self._plugged = trio.Event()
         self._plugged.set()
         self._subscribing: dict[int, str] = {}
@@ -172,18 +174,23 @@ class SimLink:
 
     async def run(self) -> None:
         """Connect, serve, reconnect: 10 s after a loss; after a failure with a pause of 1.5 s doubling to 12 s, and
-        jitter.
+        jitter. After as many failures in a row as it has attempts it tries no more.
 
         Ends only by cancellation, with a clean DISCONNECT.
         """
         pause_s = RETRY_MIN_S
+        failed = 0
         try:
             while True:
                 if await self._session():
-                    wait_s, pause_s = self._reconnect_s, RETRY_MIN_S
+                    wait_s, pause_s, failed = self._reconnect_s, RETRY_MIN_S, 0
                 else:
                     self.failures += 1
+                    failed += 1
                     self._owner.on_failed()
+                    if failed == self._attempts:
+                        self.last_error = f"gave up after {failed} attempts: {self.last_error}"
+                        await trio.sleep_forever()
                     wait_s, pause_s = pause_s, min(RETRY_MAX_S, pause_s * 2.0)
                 if not self._plugged.is_set():
                     await self._plugged.wait()

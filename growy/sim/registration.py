@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from growy.sim import arduino_json, config_lane, handover, safety
+from growy.sim import arduino_json, config_lane, handover, portal, safety
 from growy.sim.ack import Ack, AckRefused, read_ack
 from growy.sim.arduino_json import ParseFailed
 from growy.sim.board import TrackedError
@@ -47,6 +47,7 @@ def acknowledged(turn: Turn, body: bytes) -> None:
     if turn.state.clock_offset_s is None and ack.server_time is not None:
         set_clock(turn, ack.server_time)
     _decide(turn, ack, body)
+    portal.answered(turn)
     replay(turn)
     config_lane.resume(turn)
 

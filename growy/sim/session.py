@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from growy.sim import handover, payload, safety
+from growy.sim import handover, payload, portal, safety
 from growy.sim.events import Subscribe
 from growy.sim.flash import SystemState
 from growy.sim.heartbeat import HEARTBEAT_UNREGISTERED_S, beat
@@ -53,6 +53,7 @@ def connected(turn: Turn) -> None:
     """CONNACK."""
     state, now = turn.state, turn.now
     first = state.session.connects == 0
+    portal.reached(turn)
     epoch = state.handover.announced_epoch
     turn.session = Session(
         connected=True,
@@ -92,9 +93,10 @@ def _subscribe_tick(turn: Turn) -> float:
     return SUBSCRIBE_TICK_WAITING_S if turn.board.state in _WAITING else SUBSCRIBE_TICK_S
 
 
-def disconnected(turn: Turn) -> None:
+def disconnected(turn: Turn, *, wifi_lost: bool) -> None:
     """The transport is gone, or an attempt to make it has failed."""
     session = turn.session
+    portal.alone(turn, wifi_lost=wifi_lost)
     turn.session = Session(connects=session.connects, last_heartbeat=session.last_heartbeat)
     safety.transport_lost(turn)
 

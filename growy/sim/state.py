@@ -128,6 +128,10 @@ class EspState:
     diagnosed: Diagnosed | None = None
     stable_at: float = NEVER
     restart_at: float = NEVER
+    failures: int = 0
+    """Losses and failed attempts to connect since the last connection."""
+    portal_at: float = NEVER
+    portal_open: bool = False
     http_failures: int = 0
     acks_accepted: int = 0
     acks_refused: int = 0

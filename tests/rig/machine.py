@@ -95,8 +95,8 @@ class Machine:
         self.connect()
         self.echo(status)
 
-    def lose(self) -> list[events.Effect]:
-        return self.take(events.Disconnected())
+    def lose(self, *, wifi_lost: bool = False) -> list[events.Effect]:
+        return self.take(events.Disconnected(wifi_lost))
 
     # Reading it.
 

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from growy.config import BrokerUrl
 from growy.sim.device import SimDevice
 from growy.sim.faults import Faults
 from growy.sim.flash import Generation, SystemState
@@ -237,6 +238,21 @@ async def test_a_virgin_device_waits_for_everything(fast, sim_broker, listen):
         assert (said["zone_id"], said["zone_assigned"]) == ("", False)
         assert (said["sensor_count"], said["actuator_count"]) == (0, 0)
         assert fleet.device(ESP).state.board.state is SystemState.PENDING_APPROVAL
+        fleet.stop()
+
+
+async def test_old_firmware_gives_up_after_ten_attempts_until_it_is_switched_on_again(autojump_clock):
+    nobody = BrokerUrl.parse("mqtt://127.0.0.1:9")
+    options = attrs.evolve(ONE, broker=nobody, generation=Generation.DEC_2025)
+    async with trio.open_nursery() as nursery:
+        fleet = await nursery.start(run_fleet, options)
+        await trio.sleep(600.0)
+        (report,) = fleet.statistics().devices
+        assert report.connect_failures == 10
+        assert report.last_error.startswith("gave up after 10 attempts: cannot reach")
+        fleet.device(ESP).reboot("POWERON")
+        await trio.sleep(10.0)
+        assert fleet.statistics().devices[0].connect_failures > 10
         fleet.stop()
 
 

@@ -347,3 +347,50 @@ def test_other_words_change_nothing(status: str):
     machine.ack(status)
     assert machine.system_state.name == "OPERATIONAL"
     assert machine.board.nvs.approved
+
+
+# --- the portal -----------------------------------------------------------------------------------
+
+
+def test_half_a_minute_without_wifi_opens_the_portal_until_the_next_ack():
+    machine = at_work()
+    machine.lose(wifi_lost=True)
+    machine.run(29.0)
+    assert machine.system_state.name == "OPERATIONAL"
+    machine.run(1.1)
+    assert machine.system_state.name == "SAFE_MODE_PROVISIONING"
+    machine.connect()
+    machine.forget()
+    machine.hear(f"actuator/{PUMP}/command", {"command": "ON"})
+    beat = machine.run(5.0) and machine.said("system/heartbeat")[-1]
+    assert beat["config_status"]["state"] == 13
+    assert beat["runtime_state_degraded"] is True
+    machine.echo()
+    assert machine.system_state.name == "OPERATIONAL"
+
+
+def test_a_broker_that_is_away_opens_it_only_after_more_than_five_minutes():
+    machine = at_work()
+    for _ in range(30):
+        machine.lose()
+        machine.run(10.0)
+    assert machine.system_state.name == "OPERATIONAL"
+    machine.run(60.0)
+    assert machine.system_state.name == "SAFE_MODE_PROVISIONING"
+
+
+def test_a_device_that_waits_for_approval_opens_none():
+    machine = Machine()
+    machine.register("pending_approval")
+    machine.lose(wifi_lost=True)
+    machine.run(60.0)
+    assert machine.system_state.name == "PENDING_APPROVAL"
+
+
+def test_a_short_loss_of_wifi_opens_none():
+    machine = at_work()
+    machine.lose(wifi_lost=True)
+    machine.run(20.0)
+    machine.connect()
+    machine.run(60.0)
+    assert machine.system_state.name == "OPERATIONAL"

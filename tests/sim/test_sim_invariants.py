@@ -100,7 +100,7 @@ ACKS = st.builds(
 )
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.just(Connected()),
-    st.just(Disconnected()),
+    st.builds(Disconnected, st.booleans()),
     st.just(Tick()),
     st.builds(ClockSet, st.floats(1.7e9, 2e9)),
     st.builds(Subscribed, st.sampled_from([PREFIX + "config", PREFIX + "system/heartbeat/ack", "other"])),
