@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from trio.testing import MockClock
 
 from growy.config import BrokerUrl
 from growy.sim.device import SimDevice
@@ -22,12 +21,6 @@ ACK = b'{"status":"approved","handover_epoch":1,"server_time":1767225600}'
 ESP = "ESP_00A001"
 TOPIC = f"kaiser/god/esp/{ESP}"
 ONE = SimOptions(esps=1, interval_s=0.2, reconnect_s=0.1, time_scale=60.0)
-
-
-@pytest.fixture
-def fast() -> MockClock:
-    """For a test: its devices' clock runs eight times as fast as the broker's."""
-    return MockClock(rate=8.0)
 
 
 async def until(what: Callable[[], bool], timeout_s: float = 120.0) -> None:
