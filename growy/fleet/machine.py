@@ -321,7 +321,8 @@ def _decided(state: State, event: Decided, moment: Moment, out: list[Effect]) ->
         }
     out.append(Tell(name, data))
     text = f"{name.replace('_', ' ')} by {event.by}" + (f": {event.reason}" if event.reason else "")
-    out.append(Note(reports.entry(state, moment, name, text, source_type="user")))
+    details = {"by": event.by, "reason": event.reason}
+    out.append(Note(reports.entry(state, moment, name, text, source_type="user", details=details)))
     return state
 
 

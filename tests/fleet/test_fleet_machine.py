@@ -116,6 +116,12 @@ def test_the_life_of_a_device() -> None:
     assert bench.state.status is DeviceStatus.DELETED
 
 
+def test_who_decided_stands_in_the_audit_trail() -> None:
+    bench = Bench()
+    bench.take(Decided(Standing.REJECTED, "anna", "not ours"))
+    assert [one.entry.details for one in bench.of(Note)] == [{"by": "anna", "reason": "not ours"}]
+
+
 def test_a_device_in_its_error_state_is_shown_so() -> None:
     bench = approved()
     bench.hear(beat(config_status={"state": 14}))
