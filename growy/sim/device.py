@@ -19,14 +19,14 @@ import attrs
 import trio
 
 from growy.config import BrokerUrl
-from growy.model.errors import PublishFailed
 from growy.sim import esp, events, payload
 from growy.sim.flash import Nvs
 from growy.sim.house import House
 from growy.sim.ledger import Ledger
 from growy.sim.link import RECONNECT_S, LastWill, SimLink
-from growy.sim.report import DeviceReport, LastValue
-from growy.sim.sensing import Sample, read
+from growy.sim.outbox import Budget, Counts, Outbox
+from growy.sim.report import DeviceReport
+from growy.sim.sensing import read
 from growy.sim.spec import EspSpec
 from growy.sim.state import EspState, Session
 
@@ -34,30 +34,6 @@ ATTEMPTS_2025 = 10
 """Then the firmware of 2025-12 gives up until it is switched off and on."""
 DRAIN_S = 5.0
 """How long a stopping device waits for outstanding PUBACKs."""
-
-
-@attrs.define
-class Budget:
-    """How many readings may still be published by the devices that share it."""
-
-    left: float = math.inf
-
-
-@attrs.define
-class _Counts:
-    boots: int = 0
-    published: int = 0
-    acked: int = 0
-    dropped_offline: int = 0
-    dropped_gate: int = 0
-    dropped_outbox: int = 0
-    dropped_messages: int = 0
-    lost_in_reset: int = 0
-    heartbeats: int = 0
-    acks_accepted: int = 0
-    acks_refused: int = 0
-    connects: int = 0
-    failures: int = 0
 
 
 class SimDevice:
@@ -76,21 +52,16 @@ class SimDevice:
         self.spec = spec
         self._broker = broker
         self._house = house
-        self._ledger = ledger
         self._budget = budget
         self._seed = seed
         self._reconnect_s = reconnect_s
         self._rng = random.Random(f"{seed}:{spec.esp_id}")
         self._luck = random.Random(f"{seed}:{spec.esp_id}:faults")
         # Totals of the boots that are over; the running one counts in the state and in the link.
-        self._counts = _Counts()
-        self._last: dict[tuple[int, str, str], LastValue] = {}
-        self.ack_delays: deque[float] = deque(maxlen=1000)
-        """Seconds from a heartbeat to the ACK that came after it, the newest last."""
-        self._unanswered_at: float | None = None
-        self._pending: dict[int, int | None] = {}
-        """Message id of a reading that waits for its PUBACK -> its ticket in the ledger."""
-        self._all_acked = trio.Event()
+        self._counts = Counts()
+        self._outbox = Outbox(spec, ledger, budget, self._counts, self._luck)
+        self.ack_delays = self._outbox.ack_delays
+        """Seconds from a heartbeat to the ACK that came after it, the newest last; 1,000 of them."""
         self._stop = trio.Event()
         self._nudge = trio.Event()
         self._later: list[tuple[float, int, Callable[[], None]]] = []
@@ -150,6 +121,7 @@ class SimDevice:
             self._nvs = self._state.board.nvs
             self._running = False
             self._state = attrs.evolve(self._state, session=Session())
+            self._outbox.forget()
             self._link.cut()
         self._over.set()
         self._nudge.set()
@@ -211,7 +183,7 @@ class SimDevice:
                     await self._produce()
                 finally:
                     with trio.move_on_after(DRAIN_S, shield=True):
-                        await self._drain()
+                        await self._outbox.drained()
                     link_scope.cancel()
         finally:
             self._end_boot()
@@ -269,15 +241,6 @@ class SimDevice:
         heapq.heappush(self._later, (trio.current_time() + seconds, next(self._order), action))
         self._nudge.set()
 
-    async def _drain(self) -> None:
-        if not self._running:
-            # A reset: what waits for its PUBACK is forgotten.
-            self._counts.lost_in_reset += len(self._pending)
-            self._pending.clear()
-        while self._pending:
-            self._all_acked = trio.Event()
-            await self._all_acked.wait()
-
     def _take(self, event: events.Event) -> None:
         """Run an event and what follows from it. Synchronous, because the link's callbacks call it too."""
         now = trio.current_time()
@@ -294,9 +257,9 @@ class SimDevice:
     def _carry_out(self, effect: events.Effect, now: float) -> events.Event | None:
         match effect:
             case events.PublishReading():
-                self._publish_reading(effect, now)
+                self._outbox.publish_reading(self._link, effect, now)
             case events.Publish():
-                self._publish(effect)
+                self._outbox.publish(self._link, effect)
             case events.Subscribe(topic, qos):
                 self._subscribe(topic, qos)
             case events.Unsubscribe(topic):
@@ -322,78 +285,13 @@ class SimDevice:
         else:
             self._link.subscribe(topic, qos)
 
-    def _publish_reading(self, effect: events.PublishReading, now: float) -> None:
-        if self._budget.left <= 0:
-            return
-        try:
-            mid = self._link.publish(effect.topic, effect.payload, effect.qos, retain=effect.retain)
-        except PublishFailed:
-            # Either the socket died within this turn or the outbox is full; the firmware loses the reading
-            # in both.
-            if self._link.connected:
-                self._counts.dropped_outbox += 1
-            else:
-                self._counts.dropped_offline += 1
-            return
-        self._budget.left -= 1
-        self._counts.published += 1
-        self._enter(effect, mid, now)
-        if effect.qos:
-            self._perhaps_twice(effect.topic, effect.payload)
-
-    def _enter(self, effect: events.PublishReading, mid: int, now: float) -> None:
-        """Remember what was published, and wait for its PUBACK where one will come."""
-        sensor, sample = effect.sensor, effect.sample
-        address = sensor.onewire_address or (str(sensor.i2c_address) if sensor.i2c_address else "")
-        ticket = self._ledger.record(
-            self.spec.esp_id,
-            self._counts.boots,
-            effect.seq,
-            sensor.gpio,
-            sample.sensor_type,
-            address,
-            sample.raw,
-            now,
-        )
-        if effect.qos:
-            self._pending[mid] = ticket
-        else:
-            self._counts.acked += 1
-            if ticket is not None:
-                self._ledger.acked(ticket, now)
-        self._last[sensor.gpio, address, sample.sensor_type] = _last_value(effect, address, sample)
-
-    def _publish(self, effect: events.Publish) -> None:
-        beat = effect.topic.endswith("/system/heartbeat")
-        if beat:
-            self._counts.heartbeats += 1
-            if self._struck(self.spec.faults.lose_heartbeats):
-                return
-        try:
-            self._link.publish(effect.topic, effect.payload, effect.qos, retain=effect.retain)
-        except PublishFailed:
-            self._counts.dropped_messages += 1
-            return
-        if beat and self._unanswered_at is None:
-            self._unanswered_at = trio.current_time()
-        if effect.qos:
-            self._perhaps_twice(effect.topic, effect.payload)
-
-    def _perhaps_twice(self, topic: str, body: bytes) -> None:
-        if not self._struck(self.spec.faults.duplicate):
-            return
-        try:
-            self._link.publish(topic, body, 1)
-        except PublishFailed:
-            return  # the first one counts
-
     def _struck(self, share: float) -> bool:
         return share > 0.0 and self._luck.random() < share
 
     # What the link tells. Nothing of it reaches a device whose boot has ended.
 
     def on_connected(self) -> None:
-        self._unanswered_at = None
+        self._outbox.connected()
         if self._running:
             self._take(events.Connected())
 
@@ -414,20 +312,11 @@ class SimDevice:
         if topic.endswith("/system/heartbeat/ack"):
             if self._struck(self.spec.faults.lose_acks):
                 return
-            if self._unanswered_at is not None:
-                self.ack_delays.append(trio.current_time() - self._unanswered_at)
-                self._unanswered_at = None
+            self._outbox.answered()
         self._take(events.Received(topic, body))
 
     def on_acked(self, mid: int) -> None:
-        if mid not in self._pending:
-            return
-        ticket = self._pending.pop(mid)
-        self._counts.acked += 1
-        if ticket is not None:
-            self._ledger.acked(ticket, trio.current_time())
-        if not self._pending:
-            self._all_acked.set()
+        self._outbox.acked(mid)
 
     def statistics(self) -> DeviceReport:
         counts, state = self._counts, self._state
@@ -456,18 +345,5 @@ class SimDevice:
             connects=counts.connects + self._link.connects,
             connect_failures=counts.failures + self._link.failures,
             last_error=self._link.last_error,
-            last=tuple(self._last.values()),
+            last=self._outbox.last_values(),
         )
-
-
-def _last_value(effect: events.PublishReading, address: str, sample: Sample) -> LastValue:
-    return LastValue(
-        sensor_type=sample.sensor_type,
-        gpio=effect.sensor.gpio,
-        address=address,
-        raw=sample.raw,
-        value=sample.value,
-        unit=sample.unit,
-        truth=sample.truth,
-        truth_unit=sample.truth_unit,
-    )

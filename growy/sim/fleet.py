@@ -14,12 +14,13 @@ import trio
 from attrs import validators as v
 
 from growy.config import BrokerScheme, BrokerUrl
-from growy.sim.device import Budget, SimDevice
+from growy.sim.device import SimDevice
 from growy.sim.faults import Faults
 from growy.sim.flash import Generation
 from growy.sim.house import House
 from growy.sim.ledger import Ledger
 from growy.sim.link import RECONNECT_S
+from growy.sim.outbox import Budget
 from growy.sim.report import FleetReport
 from growy.sim.spec import EspSpec, default_fleet
 
