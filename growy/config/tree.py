@@ -12,6 +12,7 @@ import attrs
 
 from growy.config.broker_url import BrokerUrl, mask_url, parse_listen, require_loopback
 from growy.config.setting import setting
+from growy.config.webhooks import parse_webhooks
 
 
 @attrs.frozen(kw_only=True)
@@ -188,6 +189,56 @@ class FleetConfig:
 
 
 @attrs.frozen(kw_only=True)
+class ControlConfig:
+    """[control]: actuators, rules, safety."""
+
+    lease: int = setting(
+        90,
+        "Every ON carries this duration, seconds, and is renewed while it is wanted: so long a device that is cut off "
+        "from its Pi runs on.",
+        at_least=10,
+        at_most=3600,
+    )
+    max_runtime: int = setting(
+        3600,
+        "Longest run of an actuator for which none is set up, seconds. Then it goes off, whoever wants it on.",
+        at_least=10,
+        at_most=86_400,
+    )
+    min_max_age: float = setting(
+        60.0,
+        "A sensor is stale after three of its intervals, but not before this, seconds.",
+        at_least=5,
+        at_most=86_400,
+    )
+    answer_timeout: float = setting(
+        8.0,
+        "A command that the device has not answered by then counts as unknown, seconds.",
+        at_least=1,
+        at_most=60,
+    )
+    adopt: float = setting(
+        30.0,
+        "After its start, or a device's, growyd gives its rules this long before it switches off what runs and nobody "
+        "claims, seconds.",
+        at_least=3,
+        at_most=600,
+    )
+    max_switches: int = setting(
+        20,
+        "An actuator that rules switch on more often within ten minutes is held off until it calms down.",
+        at_least=2,
+        at_most=600,
+    )
+    webhooks: str = setting(
+        "", "Where rules may post to: URL prefixes, separated by commas. None: nowhere.", check=parse_webhooks
+    )
+    history_rows: int = setting(
+        20_000, "Commands and switchings kept; the oldest go first.", at_least=100, at_most=1_000_000
+    )
+
+
+@attrs.frozen(kw_only=True)
 class LogConfig:
     """[log]: structured logs."""
 
@@ -211,6 +262,7 @@ class Config:
     sensors: SensorsConfig = attrs.field(factory=SensorsConfig)
     web: WebConfig = attrs.field(factory=WebConfig)
     fleet: FleetConfig = attrs.field(factory=FleetConfig)
+    control: ControlConfig = attrs.field(factory=ControlConfig)
     log: LogConfig = attrs.field(factory=LogConfig)
 
     @property

@@ -11,17 +11,6 @@ from growy.fleet.device import Record, Standing
 from growy.model.audit import AuditEntry
 from growy.wire.table import Message
 
-
-@attrs.frozen
-class Moment:
-    """Now, on both clocks."""
-
-    clock: float
-    """Seconds, only goes forward: what is judged by."""
-    wall_ms: int
-    """Unix ms: what is shown and sent. May jump."""
-
-
 # --- what happens -------------------------------------------------------------------------------------------------
 
 

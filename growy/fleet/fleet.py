@@ -14,13 +14,14 @@ import msgspec
 
 from growy.fleet import edit, work
 from growy.fleet.device import Device
-from growy.fleet.effects import Changed, Moment
+from growy.fleet.effects import Changed
 from growy.fleet.reports import entry
 from growy.fleet.setups import FleetSetups
 from growy.model.errors import DeviceNotReady, DeviceOffline, DeviceRefused, NotSupported, SubzoneNotFound
 from growy.model.events import CommandResponse, IntentOutcome, OnewireDevice, OnewireScanResult, SubzoneAck
 from growy.model.messages import Generation, SensorResponse
 from growy.model.setup import ItemState
+from growy.model.time import Moment
 from growy.wire import commands, topics
 from growy.wire.commands import SystemCommand, TokenType
 from growy.wire.table import Message

@@ -14,12 +14,13 @@ import msgspec
 
 from growy.fleet import reports
 from growy.fleet.device import NEVER, Failure, Flight, Lane, Record, Scope, State
-from growy.fleet.effects import Effect, Moment, Note, Save, Send, Tell
+from growy.fleet.effects import Effect, Note, Save, Send, Tell
 from growy.fleet.work import REMOVED, TRANSIENT, next_work
 from growy.model.errors import GrowyError
 from growy.model.events import ConfigResponse, IntentOutcome, SubzoneAck, ZoneAck
 from growy.model.messages import Generation
 from growy.model.setup import OFFLINE_RULES_KEY, ItemResult, ItemState
+from growy.model.time import Moment
 
 BACKOFF_S = (5.0, 10.0, 20.0, 40.0, 60.0)
 ATTEMPTS = 5

@@ -22,7 +22,6 @@ from growy.fleet.effects import (
     LinkBack,
     LinkLost,
     Measured,
-    Moment,
     Note,
     Said,
     Save,
@@ -39,6 +38,7 @@ from growy.model.events import (
     ZoneAck,
 )
 from growy.model.messages import Heartbeat, HeartbeatMetrics, SessionAnnounce, Will
+from growy.model.time import Moment
 
 KEEP_COMPANY_S = 30.0
 """A device that has no acknowledgement for 120 s believes its Pi dead; one lost heartbeat in 60 s must not do that."""

@@ -26,7 +26,6 @@ from growy.fleet.effects import (
     LinkBack,
     LinkLost,
     Measured,
-    Moment,
     Note,
     Said,
     Save,
@@ -41,6 +40,7 @@ from growy.model.audit import AuditEntry
 from growy.model.errors import EspNotFound
 from growy.model.messages import Heartbeat, Will
 from growy.model.setup import SensorSetup
+from growy.model.time import Moment
 from growy.ops.log import get_log
 from growy.wire import topics as topic_names
 from growy.wire.encode import heartbeat_ack

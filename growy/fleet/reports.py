@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from growy.fleet.device import Failure, Flight, Scope, State
-from growy.fleet.effects import Effect, Moment, Note, Tell
+from growy.fleet.effects import Effect, Note, Tell
 from growy.model.audit import AuditEntry
 from growy.model.errors import GrowyError
 from growy.model.events import (
@@ -24,6 +24,7 @@ from growy.model.events import (
     QueuePressure,
 )
 from growy.model.setup import OFFLINE_RULES_KEY
+from growy.model.time import Moment
 from growy.wire.table import Message
 
 SEVERITIES: Mapping[int | str, str] = {

@@ -10,8 +10,9 @@ import msgspec
 
 from growy.fleet import lane, reports
 from growy.fleet.device import NEVER, State
-from growy.fleet.effects import ClearWill, Effect, Moment, Note, Save, SayOnline, Tell
+from growy.fleet.effects import ClearWill, Effect, Note, Save, SayOnline, Tell
 from growy.model.messages import Generation, Heartbeat, SessionAnnounce
+from growy.model.time import Moment
 
 SETTLE_S = 3.0
 """From the first heartbeat of a session until its subscriptions stand (up to 1.5 s) and its gate is open."""

@@ -12,7 +12,7 @@ import trio
 
 from growy.fleet import admission, edit, work
 from growy.fleet.device import Device, Record, Standing, State
-from growy.fleet.effects import Changed, Decided, Event, Moment
+from growy.fleet.effects import Changed, Decided, Event
 from growy.fleet.hardware import board_of
 from growy.fleet.registry import Registry
 from growy.fleet.reports import entry
@@ -26,6 +26,7 @@ from growy.model.setup import (
     SubzoneSetup,
     ZoneSetup,
 )
+from growy.model.time import Moment
 from growy.wire.topics import is_esp_id
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 
 from growy.fleet.device import ZONE_KEY, Flight, Scope, State
-from growy.fleet.effects import Moment
 from growy.model.messages import Generation
 from growy.model.setup import (
     OFFLINE_RULES_KEY,
@@ -22,6 +21,7 @@ from growy.model.setup import (
     SubzoneSetup,
     ZoneSetup,
 )
+from growy.model.time import Moment
 from growy.wire import commands, topics
 from growy.wire.config_document import first_document
 from growy.wire.setup import actuator_item, fingerprint, rule_item, sensor_item

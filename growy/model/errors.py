@@ -260,6 +260,35 @@ class Invalid(GrowyError):
     http_status = 400
 
 
+class SafetyRefused(DeviceError):
+    """The safety gate said no. Nothing was sent; `details["refusal"]` is the gate's own code."""
+
+    code = "SAFETY_REJECTED"
+    numeric_code = 5419
+    http_status = 409
+
+
+class RuleNotFound(NotFound):
+    code = "RULE_NOT_FOUND"
+    numeric_code = 5700
+
+
+class RuleInvalid(GrowyError):
+    """A rule that growyd could not run as it reads. `details["faults"]` has one line per fault, with its path."""
+
+    code = "RULE_VALIDATION_FAILED"
+    numeric_code = 5701
+    http_status = 400
+
+
+class RuleConflict(RuleInvalid):
+    """A rule that fights another one, or itself, for certain."""
+
+    code = "RULE_CONFLICT"
+    numeric_code = 5702
+    http_status = 409
+
+
 class PortInUse(GrowyError):
     """A port that growyd was told to listen on is taken."""
 

@@ -89,7 +89,16 @@ class ActuatorSetup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     max_runtime_s: int | None = None
     """Seconds; None: the firmware's own, 3600. The device does not enforce it reliably: growyd must."""
     cooldown_s: int = 0
-    """Seconds off before it may go on again; growyd's business, the device is not told."""
+    """Seconds off before it may go on again; growyd's business, the device is not told. So are the next five."""
+    min_value: float = 0.0
+    """Of a PWM that is on: less is refused. 0-1."""
+    max_value: float = 1.0
+    max_runtime_day_s: int | None = None
+    """Seconds on in a day, local time of the Pi; None: no limit."""
+    dose_ml_per_s: float | None = None
+    """What a dosing pump delivers at full output, measured by its owner."""
+    dose_budget_ml: float | None = None
+    """Millilitres in a day; needs `dose_ml_per_s`. None: no limit."""
     notes: Mapping[str, object] = {}
     created_ms: int = 0
     updated_ms: int = 0

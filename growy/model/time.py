@@ -1,10 +1,13 @@
-"""Device time. The firmware's clock may be unknown (0), in seconds (all firmware) or in milliseconds (other senders).
+"""Now, and device time. The firmware's clock may be unknown (0), in seconds (all firmware) or in milliseconds (other
+senders).
 
 Receive time is what growyd itself lives by (presence, freshness); device time is when the measurement was taken, kept
 when it is plausible.
 """
 
 from __future__ import annotations
+
+import attrs
 
 from growy.model.reading import TimeSource
 
@@ -14,6 +17,24 @@ MS_ABOVE = 100_000_000_000
 """Larger numbers are milliseconds: as seconds they would lie in the year 5138."""
 FUTURE_TOLERANCE_MS = 300_000
 """A device clock this far ahead is wrong, not fast: its reading is kept under our own time."""
+
+
+@attrs.frozen(slots=True)
+class Moment:
+    """Now, on both clocks."""
+
+    clock: float
+    """Seconds, only goes forward: what is judged by."""
+    wall_ms: int
+    """Unix ms: what is shown, sent and kept. May jump."""
+
+    def ms_of(self, clock: float) -> int:
+        """Unix ms of a moment of the clock, by what the wall says now."""
+        return self.wall_ms + round((clock - self.clock) * 1000)
+
+    def clock_of(self, ms: int) -> float:
+        """The clock at a Unix ms, by what the wall says now."""
+        return self.clock + (ms - self.wall_ms) / 1000
 
 
 def claimed_ms(ts: float, time_valid: bool) -> int:

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import attrs
 
 from growy.fleet.device import State
-from growy.fleet.effects import Effect, Event, Moment, Said, Send, Tick
+from growy.fleet.effects import Effect, Event, Said, Send, Tick
 from growy.fleet.machine import discovered, step
 from growy.model.messages import Heartbeat
+from growy.model.time import Moment
 from growy.wire.decode import decode
 from growy.wire.table import Message
 from growy.wire.topics import parse_topic

@@ -1,0 +1,1 @@
+"""Rules: read, compiled, evaluated from memory, replayed. Never the database in the hot path."""
