@@ -36,7 +36,10 @@ from growy.fleet.effects import (
 )
 from growy.fleet.limiter import TokenBucket
 from growy.fleet.machine import discovered, next_wakeup, step
+from growy.fleet.statistics import FleetStatistics
+from growy.fleet.views import differs, view_of
 from growy.model.audit import AuditEntry
+from growy.model.control import DeviceView
 from growy.model.errors import EspNotFound
 from growy.model.messages import Heartbeat, Will
 from growy.model.setup import SensorSetup
@@ -63,35 +66,6 @@ class Outlet(Protocol):
     def __call__(self, topic: str, payload: bytes, *, retain: bool = False) -> bool: ...
 
 
-@attrs.frozen(kw_only=True)
-class FleetStatistics:
-    devices: int
-    online: int
-    offline: int
-    """Approved or waiting, and not there."""
-    pending_approval: int
-    rejected: int
-    flapping: int
-    heartbeats: int
-    acknowledged: int
-    unacknowledged: int
-    """Heartbeats whose answer the broker link had no room for."""
-    kept_company: int
-    """Acknowledgements sent without being asked."""
-    refused_devices: int
-    """Messages of devices beyond the limit, or discovered too fast; their heartbeats are answered all the same."""
-    events: Mapping[str, int]
-    """What those who watch were told, by event name."""
-    reports: Mapping[str, int]
-    """Messages of devices, by kind."""
-    transmissions: int
-    transmissions_retried: int
-    transmissions_failed: int
-    in_flight: int
-    asked: int
-    asks_unanswered: int
-
-
 async def nowhere(device: Device) -> None:
     """Keeps nothing: for a fleet in memory."""
 
@@ -109,6 +83,7 @@ class Registry:
         known: devices from the journal.
         persist: makes a device durable before a person is answered (`FleetJournal.persist`).
         on_setup: told of a device on which sensors were set up anew.
+        on_change: told of a device that control would see otherwise than before (`view`).
         clock: seconds, only goes forward.
         wall_ms: Unix ms.
     """
@@ -127,6 +102,7 @@ class Registry:
         known: Sequence[Device] = (),
         persist: Callable[[Device], Awaitable[None]] = nowhere,
         on_setup: Callable[[str], None] = lambda esp_id: None,
+        on_change: Callable[[str], None] = lambda esp_id: None,
         clock: Callable[[], float] = time.monotonic,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -138,6 +114,7 @@ class Registry:
         self._discovery = discovery or TokenBucket(MAX_DEVICES, MAX_DEVICES)
         self._persist = persist
         self._on_setup = on_setup
+        self._on_change = on_change
         self._clock = clock
         self._wall_ms = wall_ms
         self._devices = {device.esp_id: device for device in known}
@@ -177,6 +154,20 @@ class Registry:
         """The zone that a device is in now; None where it is in none."""
         device = self._devices.get(esp_id)
         return None if device is None else device.zone_id or None
+
+    def view(self, esp_id: str) -> DeviceView | None:
+        """A device as control sees it; None where nobody knows it."""
+        device = self._devices.get(esp_id)
+        return None if device is None else view_of(device.state, self._clock())
+
+    def views(self) -> list[DeviceView]:
+        """All of them that are not deleted, by id."""
+        now = self._clock()
+        return [
+            view_of(device.state, now)
+            for device in self.devices()
+            if device.record.standing is not Standing.DELETED
+        ]
 
     def flapping(self, device: Device) -> bool:
         """Whether it has lost its connection more than once within the last minutes."""
@@ -301,6 +292,7 @@ class Registry:
             device.state = state
             effects += more
         self._carry_out(device, effects, moment)
+        self._on_change(device.esp_id)
         return device
 
     def _answer_stranger(self, topic: Topic, message: Message | None, moment: Moment) -> None:
@@ -316,7 +308,7 @@ class Registry:
     # --- what is done ----------------------------------------------------------------------------------------------
 
     def _happen(self, device: Device, event: Event, moment: Moment) -> None:
-        before = device.state.record
+        before = device.state
         if (
             self._auto_approve
             and device.record.standing is Standing.PENDING
@@ -326,7 +318,9 @@ class Registry:
             self._carry_out(device, effects, moment)
         device.state, effects = step(device.state, event, moment)
         self._carry_out(device, effects, moment, asked=isinstance(event, Said))
-        if device.state.record is not before:
+        if differs(before, device.state):
+            self._on_change(device.esp_id)
+        if device.state.record is not before.record:
             waiting = self._changes.pop(device.esp_id, None)
             if waiting is not None:
                 waiting.set()
