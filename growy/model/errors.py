@@ -264,7 +264,7 @@ class SafetyRefused(DeviceError):
     """The safety gate said no. Nothing was sent; `details["refusal"]` is the gate's own code."""
 
     code = "SAFETY_REJECTED"
-    numeric_code = 5419
+    numeric_code = 5426
     http_status = 409
 
 

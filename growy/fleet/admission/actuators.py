@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -19,6 +20,7 @@ from growy.fleet.admission.admitted import (
     without_partner,
 )
 from growy.fleet.hardware import Board
+from growy.model.control import FULL, OFF
 from growy.model.errors import GpioConflict, Invalid
 from growy.model.setup import NO_PIN, ActuatorKind, ActuatorSetup, SensorSetup
 from growy.wire.config_document import refuse_too_large
@@ -27,6 +29,7 @@ from growy.wire.setup import actuator_item
 MAX_PWM = 255
 MAX_RUNTIME_S = (2**31 - 1) // 1000
 """The device takes milliseconds in 31 bits: 24 days."""
+DAY_S = 86_400
 
 
 def admit_actuator(
@@ -49,7 +52,11 @@ def admit_actuator(
     if setup.kind is not ActuatorKind.VALVE and setup.aux_gpio != NO_PIN:
         warnings.append(f"aux_gpio {setup.aux_gpio} is dropped: only a valve drives a second pin")
         setup = msgspec.structs.replace(setup, aux_gpio=NO_PIN)
+    if setup.kind is not ActuatorKind.PWM and (setup.min_value, setup.max_value) != (OFF, FULL):
+        warnings.append("min_value and max_value are dropped: only a pwm has values between off and full")
+        setup = msgspec.structs.replace(setup, min_value=OFF, max_value=FULL)
     _refuse_numbers(setup)
+    _refuse_limits(setup)
     taken = owners(sensors, actuators, without=setup.id)
     if len(set(setup.pins)) < len(setup.pins):
         raise Invalid(f"a valve needs two pins, and both are gpio {setup.gpio}", cure="Give another aux_gpio")
@@ -91,6 +98,28 @@ def _refuse_numbers(setup: ActuatorSetup) -> None:
         raise Invalid(f"a running time of {setup.max_runtime_s} s is not from 1 to {MAX_RUNTIME_S}")
     if setup.cooldown_s < 0:
         raise Invalid(f"a cooldown of {setup.cooldown_s} s is negative")
+
+
+def _refuse_limits(setup: ActuatorSetup) -> None:
+    """Limits that only growyd knows: what they allow must be possible, and a budget must be countable."""
+    if not OFF <= setup.min_value <= setup.max_value <= FULL or setup.max_value == OFF:
+        raise Invalid(
+            f"min_value {setup.min_value:g} and max_value {setup.max_value:g} leave nothing between {OFF:g} and {FULL:g}",
+            cure="0 <= min_value <= max_value <= 1, and max_value greater than 0; to keep it off, disable it",
+        )
+    if setup.max_runtime_day_s is not None and not 1 <= setup.max_runtime_day_s <= DAY_S:
+        raise Invalid(f"a running time of {setup.max_runtime_day_s} s in a day is not from 1 to {DAY_S}")
+    for said, what in (
+        (setup.dose_ml_per_s, "a delivery of {:g} ml per second"),
+        (setup.dose_budget_ml, "a budget of {:g} ml in a day"),
+    ):
+        if said is not None and not 0 < said < math.inf:
+            raise Invalid(f"{what.format(said)} is not greater than 0")
+    if setup.dose_budget_ml is not None and setup.dose_ml_per_s is None:
+        raise Invalid(
+            "a budget in millilitres can only be kept of a pump whose delivery is known",
+            cure="Measure what it delivers in a minute at full output, and say it as dose_ml_per_second",
+        )
 
 
 def _second_pin(setup: ActuatorSetup, pin: int) -> str:
