@@ -12,6 +12,7 @@ from growy.config.broker_url import BrokerScheme, BrokerUrl
 from growy.config.tree import (
     BrokerConfig,
     Config,
+    ControlConfig,
     FleetConfig,
     LogConfig,
     NodeConfig,
@@ -25,6 +26,7 @@ __all__ = [
     "BrokerScheme",
     "BrokerUrl",
     "Config",
+    "ControlConfig",
     "FleetConfig",
     "LogConfig",
     "NodeConfig",

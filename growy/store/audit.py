@@ -15,12 +15,10 @@ import attrs
 import msgspec
 
 from growy.model.audit import AuditEntry, AuditSeverity
+from growy.store.bounded import retire_oldest, storable
 
 DETAILS_KEPT = 4096
 """Characters of the details' JSON that are kept: a device's longest report."""
-RETIRED_AT_ONCE = 1000
-"""Surplus rows that one write deletes, beside as many as it brings: a bound that was lowered must not hold up the
-writer."""
 _FIELDS = tuple(field.name for field in attrs.fields(AuditEntry))
 _COLUMNS = ", ".join(_FIELDS)
 
@@ -79,10 +77,7 @@ def write_audit(db: apsw.Connection, entries: Sequence[AuditEntry], keep: int) -
             for entry in entries
         ],
     )
-    db.execute(
-        "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ? AND id < (SELECT min(id) FROM audit) + ?",
-        (keep, len(entries) + RETIRED_AT_ONCE),
-    )
+    retire_oldest(db, "audit", keep, len(entries))
 
 
 def read_audit(db: apsw.Connection, wanted: AuditFilter, limit: int, offset: int) -> AuditPage:
@@ -103,11 +98,6 @@ def read_event_types(db: apsw.Connection) -> dict[str, int]:
     return dict(
         db.execute("SELECT event_type, sum(repeats) FROM audit GROUP BY event_type ORDER BY event_type")
     )
-
-
-def storable(text: str) -> str:
-    """Without half surrogates, which a device can send and SQLite cannot hold."""
-    return text.encode(errors="replace").decode()
 
 
 def _details(entry: AuditEntry) -> str:

@@ -1,4 +1,5 @@
-"""growy.db as the other rooms see it: devices, zones, audit trail, small facts. Rare writes, each forced to the card.
+"""growy.db as the other rooms see it: devices, zones, audit trail, small facts, and what control remembers. Rare
+writes, each forced to the card.
 
 What belongs together is written together: one transaction is one forced write. Must never be asked per heartbeat or
 per reading.
@@ -13,6 +14,7 @@ import apsw
 from growy.model.audit import AuditEntry
 from growy.model.errors import Invalid
 from growy.store.audit import AuditFilter, AuditPage, read_audit, read_event_types, write_audit
+from growy.store.control import ControlBatch, ControlRegistry, write_control
 from growy.store.devices import DeviceRow, read_devices, write_devices
 from growy.store.keyed import read_keyed, write_keyed
 from growy.store.readers import Readers
@@ -20,21 +22,26 @@ from growy.store.writer import Writer, transaction
 from growy.store.zones import ZoneRow, delete_zones, read_zones, write_zones
 
 EVERYTHING = AuditFilter()
+NOTHING = ControlBatch()
 
 
-class Registry:
+class Registry(ControlRegistry):
     """The half of the store that is about growy.db. Trio thread only.
 
     Args:
         db: the writing connection; the writer's thread uses it.
         audit_rows: entries of the audit trail that are kept.
+        history_rows: executions of rules, and entries of the actuators' history, that are kept.
     """
 
-    def __init__(self, db: apsw.Connection, writer: Writer, readers: Readers, audit_rows: int) -> None:
+    def __init__(
+        self, db: apsw.Connection, writer: Writer, readers: Readers, audit_rows: int, history_rows: int
+    ) -> None:
+        super().__init__(readers)
         self._registry = db
         self._writer = writer
-        self._readers = readers
         self._audit_rows = audit_rows
+        self._history_rows = history_rows
 
     async def write_registry(
         self,
@@ -44,6 +51,7 @@ class Registry:
         zones: Sequence[ZoneRow] = (),
         deleted_zones: Collection[str] = (),
         keyed: Mapping[str, str | None] | None = None,
+        control: ControlBatch = NOTHING,
     ) -> None:
         """Write all of it in one transaction; returns when it is on the card. Nothing to write touches nothing.
 
@@ -52,13 +60,15 @@ class Registry:
             audit: entries to append; the oldest go when there are more than `store.audit_rows`.
             zones: inserted or replaced, after `deleted_zones` are gone.
             keyed: facts; None deletes one.
+            control: what control remembers.
 
         Raises:
+            Duplicate: a rule has the name of another. Nothing was written.
             StoreUnavailable: the disk is full or read-only. Nothing was written; the same may be tried again.
             StoreError: nothing was written.
         """
         facts = keyed or {}
-        if not (devices or audit or zones or deleted_zones or facts):
+        if not (devices or audit or zones or deleted_zones or facts or control):
             return
         db = self._registry
 
@@ -68,6 +78,7 @@ class Registry:
                 delete_zones(db, deleted_zones)
                 write_zones(db, zones)
                 write_keyed(db, facts)
+                write_control(db, control, self._history_rows)
                 if audit:
                     write_audit(db, audit, self._audit_rows)
 

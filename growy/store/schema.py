@@ -113,8 +113,53 @@ def _registry_2(db: apsw.Connection) -> None:
     )
 
 
+def _registry_3(db: apsw.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE rules (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, document TEXT NOT NULL, enabled INTEGER NOT NULL,
+            priority INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+        ) STRICT;
+        -- What changes with every execution is not in `rules`: a rule's document may be many pages.
+        CREATE TABLE rule_tallies (
+            rule_id TEXT PRIMARY KEY, execution_count INTEGER NOT NULL, last_triggered_ms INTEGER, last_success INTEGER
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE rule_states (rule_id TEXT PRIMARY KEY, state BLOB NOT NULL, as_of_ms INTEGER NOT NULL) STRICT;
+        -- Ids are the engine's and rise. success is NULL while it is under way.
+        CREATE TABLE rule_executions (
+            id INTEGER PRIMARY KEY,
+            rule_id TEXT NOT NULL, rule_name TEXT NOT NULL, ts_ms INTEGER NOT NULL, success INTEGER,
+            trigger TEXT NOT NULL, actions TEXT NOT NULL, error TEXT NOT NULL, duration_ms INTEGER,
+            correlation_id TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE ledgers (
+            esp_id TEXT NOT NULL, gpio INTEGER NOT NULL, ledger TEXT NOT NULL, PRIMARY KEY (esp_id, gpio)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE claims (
+            esp_id TEXT NOT NULL, gpio INTEGER NOT NULL, holder TEXT NOT NULL, claim TEXT NOT NULL,
+            PRIMARY KEY (esp_id, gpio, holder)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE actuator_history (
+            id INTEGER PRIMARY KEY,
+            ts_ms INTEGER NOT NULL, esp_id TEXT NOT NULL, gpio INTEGER NOT NULL, kind TEXT NOT NULL,
+            command TEXT NOT NULL, value REAL NOT NULL, duration_s REAL, state TEXT NOT NULL, issued_by TEXT NOT NULL,
+            code TEXT NOT NULL, message TEXT NOT NULL, correlation_id TEXT NOT NULL
+        ) STRICT;
+        -- Charts and run times ask for one actuator of hundreds, again and again: worth its page per write.
+        CREATE INDEX actuator_history_of ON actuator_history (esp_id, gpio, ts_ms);
+        CREATE TABLE stops (
+            id TEXT PRIMARY KEY, stop TEXT NOT NULL, since_ms INTEGER NOT NULL,
+            cleared_ms INTEGER, cleared_by TEXT NOT NULL, report TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE owed_clears (esp_id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE interlocks (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE couplings (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
 SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1,)
-REGISTRY_MIGRATIONS: tuple[Migration, ...] = (_registry_1, _registry_2)
+REGISTRY_MIGRATIONS: tuple[Migration, ...] = (_registry_1, _registry_2, _registry_3)
 
 
 def migrate(db: apsw.Connection, migrations: Sequence[Migration]) -> None:

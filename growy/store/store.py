@@ -17,7 +17,7 @@ import apsw
 import numpy as np
 import trio
 
-from growy.config import StoreConfig
+from growy.config import ControlConfig, StoreConfig
 from growy.model.errors import Invalid, StoreError, StoreUnavailable
 from growy.model.reading import Columns, Quality, Series
 from growy.store import faults, query
@@ -38,6 +38,8 @@ from growy.store.statistics import Latencies, StoreStatistics
 from growy.store.tail import Tail
 from growy.store.writer import Writer, transaction
 
+HISTORY_ROWS = ControlConfig().history_rows
+
 
 class Store(Registry):
     """Open store; made by `open_store`. Trio thread only."""
@@ -51,8 +53,9 @@ class Store(Registry):
         readers: Readers,
         vfs: str | None,
         free: Callable[[Path], int],
+        history_rows: int,
     ) -> None:
-        super().__init__(opened.registry, writer, readers, config.audit_rows)
+        super().__init__(opened.registry, writer, readers, config.audit_rows, history_rows)
         self.catalog: Catalog = opened.catalog
         self.conversions: Conversions = opened.conversions
         self.tail: Tail = opened.tail
@@ -283,6 +286,7 @@ async def open_store(
     config: StoreConfig,
     directory: Path,
     *,
+    history_rows: int = HISTORY_ROWS,
     vfs: str | None = None,
     free: Callable[[Path], int] = free_bytes,
 ) -> AsyncIterator[Store]:
@@ -291,6 +295,7 @@ async def open_store(
     Args:
         config: [store].
         directory: folder of growy.db and series.db; one daemon at a time.
+        history_rows: `control.history_rows`.
         vfs: SQLite file layer, for fault injection; None is the system's.
         free: how much room the disk has, for fault injection.
 
@@ -304,7 +309,7 @@ async def open_store(
     writer = Writer(directory)
     readers = Readers(directory, vfs)
     try:
-        yield Store(config, directory, opened, writer, readers, vfs, free)
+        yield Store(config, directory, opened, writer, readers, vfs, free, history_rows)
     finally:
         await writer.close()
         readers.close()

@@ -25,9 +25,14 @@ def opener(folder: Path) -> Opener:
     """Open (again) the store of this test, with other settings if wanted."""
 
     def again(
-        vfs: str | None = None, free: Callable[[Path], int] | None = None, **settings: object
+        vfs: str | None = None,
+        free: Callable[[Path], int] | None = None,
+        history_rows: int = 20_000,
+        **settings: object,
     ) -> object:
-        extra = {} if free is None else {"free": free}
+        extra = (
+            {"history_rows": history_rows} if free is None else {"history_rows": history_rows, "free": free}
+        )
         return open_store(StoreConfig(**settings), folder, vfs=vfs, **extra)
 
     return again

@@ -14,7 +14,8 @@ from store_faults import FaultyDisk
 from growy.model.audit import LONGEST_MESSAGE, AuditEntry, AuditSeverity, AuditSource
 from growy.model.errors import Invalid, StoreUnavailable
 from growy.store import AuditFilter, DeviceRow, Store
-from growy.store.audit import DETAILS_KEPT, RETIRED_AT_ONCE
+from growy.store.audit import DETAILS_KEPT
+from growy.store.bounded import RETIRED_AT_ONCE
 
 T0 = 1_767_225_600_000
 FAULT = AuditEntry(
