@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     FloatParameter = click.ParamType[float]
     NamedValueParameter = click.ParamType[tuple[str, object]]
+    SensorAtParameter = click.ParamType["SensorAt"]
 else:  # generic only in newer releases of click
-    FloatParameter = NamedValueParameter = click.ParamType
+    FloatParameter = NamedValueParameter = SensorAtParameter = click.ParamType
 
 F = TypeVar("F", bound=Callable[..., Any])
 LONGEST_S = 100 * 365 * 86400.0
@@ -46,6 +47,33 @@ class Duration(FloatParameter):
 
 
 DURATION = Duration()
+
+
+class SensorAt(NamedTuple):
+    """A sensor of a simulated device, and when something shall happen to it."""
+
+    esp_id: str
+    gpio: int
+    sensor_type: str | None
+    at_s: float
+
+
+class SensorAtType(SensorAtParameter):
+    """`ESP_00A003:68@30s`, or `ESP_00A003:4/ds18b20@2m` where several types share the gpio."""
+
+    name = "sensor@time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> SensorAt:
+        if isinstance(value, SensorAt):
+            return value
+        found = re.fullmatch(r"([A-Z]\w*):(\d{1,3})(?:/(\w+))?@(.+)", str(value).strip())
+        if found is None:
+            self.fail(f"{value!r} is no sensor and time; write ESP_00A003:68@30s", param, ctx)
+        esp_id, gpio, sensor_type, at = found.groups()
+        return SensorAt(esp_id, int(gpio), sensor_type, DURATION.convert(at, param, ctx))
+
+
+SENSOR_AT = SensorAtType()
 
 config_option = click.option(
     "--config",

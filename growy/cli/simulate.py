@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from growy.cli.options import DURATION
+from growy.cli.options import DURATION, SENSOR_AT, SensorAt
 
 if TYPE_CHECKING:
     from growy.sim.fleet import SimOptions
+    from growy.sim.plant import PlugChange
     from growy.sim.report import FleetReport
 
 SHARE = click.FloatRange(0.0, 1.0)
@@ -46,6 +48,13 @@ SHARE = click.FloatRange(0.0, 1.0)
 @click.option("--slow-suback", type=DURATION, help="Every subscription stands this much later.")
 @click.option("--no-clock", is_flag=True, help="No time from the network: only an ACK brings it.")
 @click.option("--reboot-every", type=DURATION, help="Every device panics so long after each boot.")
+@click.option(
+    "--unplug",
+    type=SENSOR_AT,
+    multiple=True,
+    help="ESP:GPIO@TIME: pull this sensor off so long after the start; several times for several.",
+)
+@click.option("--plug", type=SENSOR_AT, multiple=True, help="ESP:GPIO@TIME: put it back.")
 @click.option("--json", "as_json", is_flag=True, help="Print the final report as JSON.")
 @click.pass_context
 def simulate(
@@ -58,6 +67,8 @@ def simulate(
     kaiser: str,
     seed: int,
     no_gate: bool,
+    unplug: tuple[SensorAt, ...],
+    plug: tuple[SensorAt, ...],
     as_json: bool,
     **about_them: Any,
 ) -> None:
@@ -91,6 +102,7 @@ def simulate(
             duration_s=duration,
             gate=not no_gate,
             ledger_limit=0,
+            plug_changes=plug_changes(unplug, plug),
             **_devices(**about_them),
         )
         options.specs()
@@ -104,6 +116,19 @@ def simulate(
         click.echo(told(report))
     if report.unacked or not (report.published or options.virgin):
         ctx.exit(ExitCode.FAILED)
+
+
+def plug_changes(unplug: Iterable[SensorAt], plug: Iterable[SensorAt]) -> tuple[PlugChange, ...]:
+    """What --unplug and --plug say, as `SimOptions` has it."""
+    from growy.sim.plant import PlugChange
+
+    return tuple(
+        PlugChange(
+            at_s=one.at_s, esp_id=one.esp_id, gpio=one.gpio, sensor_type=one.sensor_type, plugged=plugged
+        )
+        for plugged, ones in ((False, unplug), (True, plug))
+        for one in ones
+    )
 
 
 def _devices(

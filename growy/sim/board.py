@@ -110,6 +110,17 @@ class ActuatorOutput:
         """Whether current flows, whatever the firmware believes: an inverted relay draws on a low pin."""
         return self.level != self.config.inverted_logic
 
+    @property
+    def flow(self) -> float:
+        """How much gets through, 0 to 1, whatever the firmware believes: of a PWM the duty that its load sees, of a
+        valve the place where it last came to rest."""
+        if self.config.actuator_type == "valve":
+            return self.valve_from / 2
+        if self.config.actuator_type == "pwm":
+            duty = self.pwm / 255
+            return 1.0 - duty if self.config.inverted_logic else duty
+        return float(self.energised)
+
 
 @attrs.frozen(kw_only=True)
 class CachedValue:

@@ -1,5 +1,5 @@
 """The shell around one virtual ESP32: feeds events into the state machine, carries its effects out over MQTT, and
-holds what a person could do to a board: its switch, its reset button, its cable.
+holds what a person could do to a board: its switch, its reset button, its cable, the plugs of its sensors.
 
 It decides nothing that a device decides. Counting, the ledger, the greenhouse, the clock and the faults of the
 surroundings are its business; the order of messages, the gate and the timing are the state machine's.
@@ -19,7 +19,7 @@ import attrs
 import trio
 
 from growy.config import BrokerUrl
-from growy.sim import esp, events, payload
+from growy.sim import esp, events, payload, plant
 from growy.sim.flash import Nvs
 from growy.sim.house import House
 from growy.sim.ledger import Ledger
@@ -27,7 +27,7 @@ from growy.sim.link import RECONNECT_S, LastWill, SimLink
 from growy.sim.outbox import Budget, Counts, Outbox
 from growy.sim.report import DeviceReport
 from growy.sim.sensing import read
-from growy.sim.spec import EspSpec
+from growy.sim.spec import EspSpec, SensorSpec
 from growy.sim.state import EspState, Session
 
 ATTEMPTS_2025 = 10
@@ -72,8 +72,14 @@ class SimDevice:
         self._over = trio.Event()
         """Set when the running boot is to end without a word: power gone, or a reset."""
         self._next_reset = "POWERON"
+        self._unplugged: frozenset[SensorSpec] = frozenset()
+        self._wired = spec
+        """The device without what is unplugged."""
         self._nvs = spec.flash
         self._state = esp.boot(spec, trio.current_time(), self._nvs)
+        self._moved_by = self._state.board.actuators
+        """Outputs that the house has been told of."""
+        self._drive()
         self._link = self._new_link()
 
     # What a person, or a test, does to it.
@@ -120,6 +126,7 @@ class SimDevice:
         if self._running:
             self._nvs = self._state.board.nvs
             self._running = False
+            self._drive()
             self._state = attrs.evolve(self._state, session=Session())
             self._outbox.forget()
             self._link.cut()
@@ -142,6 +149,34 @@ class SimDevice:
         self._plugged = True
         self._link.plug()
 
+    def unplug(self, gpio: int, sensor_type: str | None = None) -> None:
+        """Pull a sensor off its pins: one on a bus no longer answers, an analog input floats.
+
+        Args:
+            gpio: its label, as it is configured; of several on a wire all go.
+            sensor_type: only this type, where they share the gpio.
+
+        Raises:
+            ValueError: the device has no such sensor.
+        """
+        self._wire(self._unplugged.union(plant.on_gpio(self.spec, gpio, sensor_type)))
+
+    def plug(self, gpio: int, sensor_type: str | None = None) -> None:
+        """Put it back; as `unplug`. It answers when it is next asked: once in five minutes after ten failures."""
+        self._wire(self._unplugged.difference(plant.on_gpio(self.spec, gpio, sensor_type)))
+
+    def _wire(self, unplugged: frozenset[SensorSpec]) -> None:
+        self._unplugged = unplugged
+        self._wired = plant.wired(self.spec, unplugged)
+        board = attrs.evolve(self._state.board, attached=self._wired.attached)
+        self._state = attrs.evolve(self._state, board=board)
+
+    def _drive(self) -> None:
+        """Tell the house what the actuators do now."""
+        self._moved_by = self._state.board.actuators
+        outputs = plant.moved(self.spec.plant, self._state.board, running=self._running)
+        self._house.drive(self.spec.esp_id, outputs, trio.current_time())
+
     # Its life.
 
     async def run(self, delay_s: float) -> None:
@@ -163,10 +198,11 @@ class SimDevice:
 
     async def _one_boot(self) -> None:
         self._over = trio.Event()
-        self._state = esp.boot(self.spec, trio.current_time(), self._nvs, reset_reason=self._next_reset)
+        self._state = esp.boot(self._wired, trio.current_time(), self._nvs, reset_reason=self._next_reset)
         self._counts.boots += 1
         self._later.clear()
         self._running = True
+        self._drive()
         if not self.spec.faults.clock_unknown:
             # The clock came by SNTP while WiFi connected.
             self._take(events.ClockSet(time.time()))
@@ -192,6 +228,7 @@ class SimDevice:
         if self._running:
             self._nvs = self._state.board.nvs
             self._running = False
+            self._drive()
         counts, state = self._counts, self._state
         counts.acks_accepted += state.acks_accepted
         counts.acks_refused += state.acks_refused
@@ -251,6 +288,8 @@ class SimDevice:
                 answer = self._carry_out(effect, now)
                 if answer is not None:
                     waiting.append(answer)
+        if self._state.board.actuators is not self._moved_by:
+            self._drive()
         # The timer is now another.
         self._nudge.set()
 
@@ -265,7 +304,7 @@ class SimDevice:
             case events.Unsubscribe(topic):
                 self._link.unsubscribe(topic)
             case events.Measure(sensor, number):
-                samples = read(sensor, self.spec.sensors, self._house.at(now), self._rng)
+                samples = read(sensor, self._wired.sensors, self._house.at(now), self._rng)
                 if self._budget.left > 0 or number:
                     return events.Measured(sensor, samples, number)
             case events.DroppedOffline():

@@ -21,6 +21,7 @@ from growy.sim.house import House
 from growy.sim.ledger import Ledger
 from growy.sim.link import RECONNECT_S
 from growy.sim.outbox import Budget
+from growy.sim.plant import PlugChange, on_gpio
 from growy.sim.report import FleetReport
 from growy.sim.spec import EspSpec, default_fleet
 
@@ -73,13 +74,26 @@ class SimOptions:
     """Simulated greenhouse seconds per second. Intervals and time stamps stay real."""
     start_hour: float = attrs.field(default=10.0, validator=[v.ge(0.0), v.lt(24.0)])
     """Time of day in the greenhouse at the start."""
+    plug_changes: tuple[PlugChange, ...] = ()
+    """Sensors that are unplugged and plugged in while it runs."""
     ledger_limit: int = attrs.field(default=200_000, validator=v.ge(0))
     """Readings the ledger holds; 0 keeps none."""
 
     def specs(self) -> list[EspSpec]:
-        """The devices these options describe."""
-        if self.devices is not None:
-            return list(self.devices)
+        """The devices these options describe.
+
+        Raises:
+            ValueError: a plug change names a sensor that none of them has.
+        """
+        found = list(self.devices) if self.devices is not None else self._default_specs()
+        by_id = {spec.esp_id: spec for spec in found}
+        for change in self.plug_changes:
+            if change.esp_id not in by_id:
+                raise ValueError(f"no device {change.esp_id}: {found[0].esp_id} to {found[-1].esp_id}")
+            on_gpio(by_id[change.esp_id], change.gpio, change.sensor_type)
+        return found
+
+    def _default_specs(self) -> list[EspSpec]:
         return [
             attrs.evolve(
                 spec,
@@ -145,6 +159,11 @@ class SimFleet:
         """
         return self._devices[esp_id]
 
+    @property
+    def stopping(self) -> bool:
+        """The end has begun: no more readings, and outputs fall off as the devices disconnect."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """End the run as its duration would: no more readings, PUBACKs, clean disconnects. Returns at once."""
         self._stop.set()
@@ -169,6 +188,7 @@ class SimFleet:
                 for number, device in enumerate(self.devices):
                     delay_s = (number + boots.random()) * spread_s
                     nursery.start_soon(device.run, delay_s)
+                nursery.start_soon(self._change_plugs)
                 task_status.started(self)
                 with trio.move_on_after(
                     float("inf") if self.options.duration_s is None else self.options.duration_s
@@ -177,6 +197,14 @@ class SimFleet:
                 self.stop()
         finally:
             self._ended_s = trio.current_time()
+
+    async def _change_plugs(self) -> None:
+        for change in sorted(self.options.plug_changes, key=lambda change: change.at_s):
+            with trio.move_on_at(self._started_s + change.at_s):
+                await self._stop.wait()
+                return
+            device = self.device(change.esp_id)
+            (device.plug if change.plugged else device.unplug)(change.gpio, change.sensor_type)
 
 
 async def run_fleet(

@@ -11,6 +11,7 @@ the names: `_c` °C, `_gm3` g/m³, `_wm2` W/m², `_ppm`, `_pct` %, `_l` litres, 
 
 from __future__ import annotations
 
+import enum
 import math
 
 import attrs
@@ -32,6 +33,16 @@ _MASK = (1 << 64) - 1
 
 
 _FRACTION = (v.ge(0.0), v.le(1.0))
+
+
+class Role(enum.StrEnum):
+    """What an actuator does to the house: the fields of `Inputs`."""
+
+    HEATER = "heater"
+    VENT = "vent"
+    """Opens, or blows: what matters is how much air it exchanges."""
+    PUMP = "pump"
+    LAMP = "lamp"
 
 
 @attrs.frozen(kw_only=True)

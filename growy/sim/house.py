@@ -1,14 +1,18 @@
 """The greenhouse of a running simulation: carries the pure model along with a clock that may run faster
 than the wall's.
 
-It advances when somebody looks, so an unobserved house costs nothing. It never reads a clock itself.
+Its actuators are those of the devices that stand in it; what none of them does, its own thermostats and timers do. It
+advances when somebody looks or switches, so an unobserved house costs nothing. It never reads a clock itself.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
-from growy.sim.greenhouse import GreenhouseState, Inputs, Parameters, advance, routine
+import attrs
+
+from growy.sim.greenhouse import GreenhouseState, Inputs, Parameters, Role, advance, routine
 
 LOOK_S = 60.0
 """Simulated seconds for which the thermostats' and timers' last decision stands."""
@@ -36,9 +40,29 @@ class House:
             ec_us_cm=rng.uniform(1_400.0, 1_900.0),
         )
         self.inputs: Inputs | None = None
-        """What actuators do; None leaves the house to its own thermostats and timers."""
+        """What actuators do, whatever the devices' do; None leaves the house to them, its thermostats and timers."""
         self._now = now
         self._time_scale = time_scale
+        self._outputs: dict[str, Mapping[Role, float]] = {}
+        """Device -> what its actuators do."""
+        self._driven: dict[str, float] = {}
+        """Fields of `Inputs` that devices decide."""
+
+    def drive(self, esp_id: str, outputs: Mapping[Role, float], now: float) -> None:
+        """From `now` on a device's actuators do this. A role that any device has is no longer the house's own; several
+        actuators of one role add up, to full at most.
+
+        Args:
+            outputs: each 0 to 1; empty: it has no actuator that matters here.
+        """
+        if self._outputs.get(esp_id, {}) == outputs:
+            return
+        self.at(now)
+        self._outputs[esp_id] = outputs
+        self._driven = {}
+        for one in self._outputs.values():
+            for role, output in one.items():
+                self._driven[role] = min(1.0, self._driven.get(role, 0.0) + output)
 
     def at(self, now: float) -> GreenhouseState:
         """The house at `now`; a moment before the last one asked for gives the present."""
@@ -46,7 +70,11 @@ class House:
         self._now = max(self._now, now)
         while left > 0.0:
             stretch = min(left, LOOK_S)
-            inputs = routine(self.state) if self.inputs is None else self.inputs
-            self.state = advance(self.state, self.parameters, inputs, stretch)
+            self.state = advance(self.state, self.parameters, self._acting(), stretch)
             left -= stretch
         return self.state
+
+    def _acting(self) -> Inputs:
+        if self.inputs is not None:
+            return self.inputs
+        return attrs.evolve(routine(self.state), **self._driven)

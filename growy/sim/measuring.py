@@ -9,17 +9,19 @@ from __future__ import annotations
 import attrs
 
 from growy.sim import payload
-from growy.sim.board import CachedValue
+from growy.sim.board import CachedValue, TrackedError
 from growy.sim.events import DroppedAtGate, DroppedOffline, Measure, PublishReading
 from growy.sim.flash import SensorConfig
 from growy.sim.sensing import Sample
-from growy.sim.sensor_types import is_i2c
+from growy.sim.sensor_setup import I2C_DEVICE_NOT_FOUND
+from growy.sim.sensor_types import is_i2c, is_onewire, known
 from growy.sim.state import HTTP_FAILURES, NEVER, Beat, EspState
 from growy.sim.turn import Turn
 
 FAILURES = 10
 """In a row; then the sensor is only probed."""
 PROBE_S = 300.0
+DS18B20_FAULT = 1060
 INTERVAL_2025_S = 5.0
 """One for all sensors, whatever is configured."""
 
@@ -82,7 +84,9 @@ def measured(turn: Turn, sensor: SensorConfig, samples: tuple[Sample, ...]) -> b
     """A read has ended: count failures, remember previews for the offline rules, publish. Whether all of it was
     sent."""
     _count(turn, sensor, failed=not samples)
-    if samples:
+    if not samples:
+        _complain(turn, sensor)
+    else:
         at_ms = turn.state.uptime_ms(turn.now)
         fresh = {(sensor.gpio, s.sensor_type): CachedValue(value=s.value, at_ms=at_ms) for s in samples}
         turn.board = attrs.evolve(turn.board, values={**turn.board.values, **fresh})
@@ -90,6 +94,17 @@ def measured(turn: Turn, sensor: SensorConfig, samples: tuple[Sample, ...]) -> b
         return False
     sent = [publish(turn, sensor, sample) for sample in samples]
     return bool(sent) and all(sent)
+
+
+def _complain(turn: Turn, sensor: SensorConfig) -> None:
+    """A bus device did not answer. There is no other word of it than `system/error`, throttled as all of them."""
+    found = known(sensor.sensor_type)
+    if is_onewire(sensor.sensor_type):
+        message = f"DS18B20 fault (-127°C) on GPIO {sensor.gpio} ROM {sensor.onewire_address}"
+        turn.error(TrackedError(DS18B20_FAULT, 2, message))
+    elif found is not None and found.i2c_address:
+        address = sensor.i2c_address or found.i2c_address
+        turn.error(TrackedError(I2C_DEVICE_NOT_FOUND, 2, f"I2C device not found at 0x{address:02X}"))
 
 
 def _given_up(turn: Turn) -> bool:

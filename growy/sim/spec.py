@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import attrs
@@ -18,6 +18,7 @@ from attrs import validators as v
 
 from growy.sim.faults import WRONG_TOKEN, Faults
 from growy.sim.flash import ActuatorConfig, Attached, Generation, Nvs, SensorConfig, Subzone, Variant
+from growy.sim.greenhouse import Role
 
 SAFE_ADC_PINS = frozenset((32, 33, 34, 35, 36, 39))
 """ADC1: the pins of ADC2 read 0 while WiFi is up."""
@@ -123,6 +124,8 @@ class EspSpec:
     kaiser_id: str = attrs.field(default="god", validator=v.matches_re(r"[A-Za-z0-9_-]{1,63}"))
     sensors: tuple[SensorSpec, ...] = ()
     actuators: tuple[ActuatorConfig, ...] = ()
+    plant: Mapping[int, Role] = attrs.field(factory=dict, hash=False)
+    """Pin -> what hangs on it and moves the greenhouse, once the device has an actuator on that pin."""
     generation: Generation = Generation.APR_2026
     variant: Variant = Variant.DEV
     production: bool = False
@@ -201,19 +204,19 @@ class EspSpec:
 
 
 _Sensors: TypeAlias = tuple[tuple[SensorKind, int], ...]
-_Actuators: TypeAlias = tuple[tuple[str, str, int], ...]
+_Actuators: TypeAlias = tuple[tuple[str, str, int, Role | None], ...]
 _BENCHES: tuple[tuple[str, str, _Sensors, _Actuators], ...] = (
     (
         "Propagation bench",
         "propagation",
         ((SensorKind.SHT31, 0x44), (SensorKind.DS18B20, 4), (SensorKind.MOISTURE, 34)),
-        (("pump", "Mist", 18), ("relay", "Heat mat", 19)),
+        (("pump", "Mist", 18, None), ("relay", "Heat mat", 19, None)),
     ),
     (
         "Bench A",
         "bench_a",
         ((SensorKind.SHT31, 0x44), (SensorKind.MOISTURE, 34), (SensorKind.MOISTURE, 35)),
-        (("relay", "Vent", 18), ("pump", "Watering", 19)),
+        (("relay", "Vent", 18, Role.VENT), ("pump", "Watering", 19, Role.PUMP)),
     ),
     (
         "Bench B",
@@ -224,13 +227,13 @@ _BENCHES: tuple[tuple[str, str, _Sensors, _Actuators], ...] = (
             (SensorKind.DS18B20, 4),
             (SensorKind.MOISTURE, 34),
         ),
-        (("relay", "Heating", 18), ("pump", "Watering", 19)),
+        (("relay", "Heating", 18, Role.HEATER), ("pump", "Watering", 19, Role.PUMP)),
     ),
     (
         "Nutrient tank",
         "tank",
         ((SensorKind.PH, 34), (SensorKind.EC, 35), (SensorKind.DS18B20, 4), (SensorKind.FLOW, 27)),
-        (("pump", "Acid", 18), ("pump", "Nutrients", 19), ("relay", "Circulation", 23)),
+        (("pump", "Acid", 18, None), ("pump", "Nutrients", 19, None), ("relay", "Circulation", 23, None)),
     ),
     (
         "Canopy",
@@ -241,7 +244,7 @@ _BENCHES: tuple[tuple[str, str, _Sensors, _Actuators], ...] = (
             (SensorKind.MHZ19_CO2, 16),
             (SensorKind.BH1750, BH1750_ADDRESS),
         ),
-        (("relay", "Lamps", 18), ("pwm", "Fan", 19)),
+        (("relay", "Lamps", 18, Role.LAMP), ("pwm", "Fan", 19, Role.VENT)),
     ),
     (
         "Drip line",
@@ -252,7 +255,7 @@ _BENCHES: tuple[tuple[str, str, _Sensors, _Actuators], ...] = (
             (SensorKind.FLOW, 27),
             (SensorKind.BH1750, BH1750_ADDRESS),
         ),
-        (("pump", "Drip pump", 18),),
+        (("pump", "Drip pump", 18, Role.PUMP),),
     ),
 )
 """Six devices that together have every sensor family; a larger fleet is more such greenhouses."""
@@ -292,8 +295,9 @@ def _bench(number: int, rng: random.Random) -> EspSpec:
         sensors=_sensors(kinds, number, subzone, rng),
         actuators=tuple(
             ActuatorConfig(gpio=gpio, actuator_type=kind, actuator_name=what, subzone_id=subzone)
-            for kind, what, gpio in outputs
+            for kind, what, gpio, _ in outputs
         ),
+        plant={gpio: role for _, _, gpio, role in outputs if role is not None},
         wifi_ip=f"10.0.{number // 200}.{20 + number % 200}",
         wifi_rssi=rng.randint(-74, -45),
     )

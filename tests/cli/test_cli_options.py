@@ -12,7 +12,7 @@ from growy.cli import main
 from growy.cli.client import HttpPlace, UnixPlace
 from growy.cli.convert import own_libraries
 from growy.cli.exits import ExitCode
-from growy.cli.options import DURATION, find_daemon
+from growy.cli.options import DURATION, SENSOR_AT, SensorAt, find_daemon
 from growy.config import Config, NodeConfig
 from growy.model.errors import ConfigError
 
@@ -50,6 +50,27 @@ def test_any_text_is_a_positive_duration_or_wrong_use(text):
     except click.BadParameter:
         return
     assert 0 < seconds < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("ESP_00A003:68@30s", SensorAt("ESP_00A003", 68, None, 30.0)),
+        (" ESP_00A003:4/ds18b20@1m30s ", SensorAt("ESP_00A003", 4, "ds18b20", 90.0)),
+        ("ESP_00A003:4@5", SensorAt("ESP_00A003", 4, None, 5.0)),
+    ],
+)
+def test_a_sensor_and_a_time_are_named_in_one_word(text, meant):
+    assert SENSOR_AT.convert(text, None, None) == meant
+    assert SENSOR_AT.convert(meant, None, None) is meant
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ESP_00A003", "ESP_00A003:68", "68@30s", "ESP_00A003:sht31@30s", "ESP_00A003:68@soon"]
+)
+def test_what_is_no_sensor_and_time_is_wrong_use(text):
+    with pytest.raises(click.BadParameter):
+        SENSOR_AT.convert(text, None, None)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import attrs
 import pytest
 from click.testing import CliRunner, Result
 
+from growy.cli import main
 from growy.cli.simulate import simulate, told
 from growy.sim.fleet import SimFleet, SimOptions
 
@@ -56,13 +57,43 @@ def test_faults_reach_the_devices(sim_broker, listen):
     assert len(readings) > len(set(readings))
 
 
+def test_a_sensor_is_unplugged_and_plugged_in_again(sim_broker, listen):
+    server = listen(sim_broker, ack=ACK)
+    result = run(
+        sim_broker,
+        *("--esps", "1", "--interval", "400ms", "--for", "4.4s", "--no-gate"),
+        *("--unplug", "ESP_00A001:68@100ms", "--plug", "ESP_00A001:68/sht31@3.5s"),
+        *("--unplug", "ESP_00A001:4@100ms"),
+    )
+    assert result.exit_code == 0, result.output
+    found = [json.loads(m.payload) for m in server.taken_so_far() if m.topic.endswith("/data")]
+    assert {one["sensor_type"] for one in found} == {"sht31_temp", "sht31_humidity", "moisture"}
+    first = min(one["seq"] for one in found if one["gpio"] == 68)
+    assert sum(one["seq"] < first for one in found if one["gpio"] == 34) >= 3, "it was away"
+
+
+def test_a_sensor_that_is_not_there_cannot_be_unplugged():
+    result = CliRunner().invoke(main, ["simulate", "--esps", "1", "--unplug", "ESP_00A001:12@1s"])
+    assert result.exit_code == 2
+    assert "ESP_00A001 has no sensor on gpio 12: 4 (ds18b20), 34 (moisture), 68 (sht31)" in result.output
+
+
 def test_old_firmware_announces_nothing(sim_broker, listen):
     server = listen(sim_broker)
     run(sim_broker, "--esps", "1", "--generation", "2025-12", "--for", "1s")
     assert not server.taken_so_far()
 
 
-@pytest.mark.parametrize("arguments", [("--lose-acks", "2"), ("--generation", "2024"), ("--spread", "soon")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--lose-acks", "2"),
+        ("--generation", "2024"),
+        ("--spread", "soon"),
+        ("--unplug", "ESP_00A001:68"),
+        ("--plug", "ESP_00A001:68@soon"),
+    ],
+)
 def test_what_cannot_be_is_refused(sim_broker, arguments: tuple[str, str]):
     result = run(sim_broker, *arguments)
     assert result.exit_code == 2
