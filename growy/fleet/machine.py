@@ -75,8 +75,7 @@ def step(state: State, event: Event, moment: Moment) -> tuple[State, list[Effect
             if not _seen_before(state, message):
                 state = _said(_remember(state, message), message, moment, out)
         case Measured():
-            state = session.awake(state, moment, out)
-            state = state.living(attrs.evolve(state.live, deaf=0))
+            state = session.measured(session.awake(state, moment, out), moment)
         case Tick():
             state = _tick(state, event, moment, out)
         case LinkLost():

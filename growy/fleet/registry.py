@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from growy.fleet.asks import Asks
-from growy.fleet.device import Device, DeviceStatus, Standing
+from growy.fleet.device import NEVER, Device, DeviceStatus, Standing
 from growy.fleet.effects import (
     Acknowledge,
     ClearWill,
@@ -156,9 +156,11 @@ class Registry:
         return None if device is None else device.zone_id or None
 
     def view(self, esp_id: str) -> DeviceView | None:
-        """A device as control sees it; None where nobody knows it."""
+        """A device as control sees it; None where nobody knows it, or it was deleted."""
         device = self._devices.get(esp_id)
-        return None if device is None else view_of(device.state, self._clock())
+        if device is None or device.record.standing is Standing.DELETED:
+            return None
+        return view_of(device.state, self._clock())
 
     def views(self) -> list[DeviceView]:
         """All of them that are not deleted, by id."""
@@ -237,7 +239,7 @@ class Registry:
         device.last_seen_ms = now_ms
         device.heard_at = clock
         live = device.state.live
-        if not live.online or live.deaf or not live.heard_since_approval:
+        if not live.online or live.deaf or not live.heard_since_approval or live.ready_at == NEVER:
             self._happen(device, Measured(), Moment(clock, now_ms))
 
     def link_lost(self) -> None:

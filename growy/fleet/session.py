@@ -54,6 +54,13 @@ def awake(state: State, moment: Moment, out: list[Effect]) -> State:
     return state
 
 
+def measured(state: State, moment: Moment) -> State:
+    """It sends readings: its gate is open and its session stands, even if no heartbeat has told us of it yet. After a
+    restart of ours the next may be a minute away, and the leases of what runs do not wait for it."""
+    live = state.live
+    return state.living(attrs.evolve(live, deaf=0, ready_at=min(live.ready_at, moment.clock + SETTLE_S)))
+
+
 def take_back_will(state: State, out: list[Effect]) -> State:
     """The firmware never clears its will; whoever subscribes later would be told of a loss long past."""
     out.append(ClearWill())

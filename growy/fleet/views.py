@@ -27,6 +27,8 @@ def view_of(state: State, clock: float) -> DeviceView:
         sensors=record.sensors,
         actuators=record.actuators,
         applied=_applied(state),
+        offline_rules=record.offline_rules,
+        self_driven=frozenset(rule.actuator_gpio for rule in record.offline_rules or ()),
     )
 
 
@@ -45,6 +47,7 @@ def differs(before: State, after: State) -> bool:
         or old.actuators is not new.actuators
         or old.sensors is not new.sensors
         or old.results is not new.results
+        or old.offline_rules is not new.offline_rules
         or old.zone is not new.zone
         or old.subzones is not new.subzones
         or (old.zone_id, old.kaiser_id, old.generation, old.emergency_token)

@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from growy.model.messages import Generation
-from growy.model.setup import ActuatorKind, ActuatorSetup, SensorSetup
+from growy.model.setup import ActuatorKind, ActuatorSetup, OfflineRule, SensorSetup
 
 OFF = 0.0
 FULL = 1.0
@@ -231,6 +231,10 @@ class DeviceView:
     actuators: tuple[ActuatorSetup, ...] = ()
     applied: frozenset[int] = frozenset()
     """Pins of actuators that the device has confirmed as they are set up now."""
+    self_driven: frozenset[int] = frozenset()
+    """Pins of actuators that the device may switch by itself while its Pi is away: those of its offline rules."""
+    offline_rules: tuple[OfflineRule, ...] | None = None
+    """None: nobody has ever set any."""
 
     def actuator(self, gpio: int) -> ActuatorSetup | None:
         return next((one for one in self.actuators if one.gpio == gpio), None)
@@ -243,15 +247,21 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An actuator's account, as it stands in growy.db: what limits of run time, pauses and doses are judged by."""
 
     on_since_ms: int | None = None
-    """None: it is off."""
+    """For people, as `off_since_ms` is: limits are judged by the durations below. None: it is off."""
     off_since_ms: int = 0
     as_of_ms: int = 0
-    """Until when `day_on_ms` and `day_dose_ml` are counted."""
+    """Until when the durations and the dose are counted."""
     day: str = ""
     """ISO date, local time of the Pi, that the next two belong to."""
     day_on_ms: int = 0
     day_dose_ml: float = 0.0
     value: float = 0.0
+    run_ms: int = 0
+    """How long it has been on without a break."""
+    rest_ms: int = 0
+    """How long it has been off without a break."""
+    spent: bool = False
+    """Its last run was ended by the limit of a run: it must rest."""
 
 
 @attrs.frozen(kw_only=True, slots=True)

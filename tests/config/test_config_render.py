@@ -22,6 +22,7 @@ SPECIAL = {
     "node.data_dir": TEXT.filter(bool).map(Path),
     "broker.url": st.sampled_from(["embedded", "mqtt://pi", "mqtts://me:p%40ss@[::1]:1"]),
     "broker.embedded_listen": st.sampled_from(["127.0.0.1:1", "[::]:1883"]),
+    "control.webhooks": st.sampled_from(["", "http://nas/hook/", "http://nas:81/a/, https://pi.local/b/"]),
     "web.host": st.sampled_from(["127.0.0.1", "::1", "localhost"]),
 }
 

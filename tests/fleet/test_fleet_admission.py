@@ -449,6 +449,49 @@ def test_numbers_of_an_actuator(wrong: dict[str, int]) -> None:
         with_actuator(msgspec.structs.replace(VENT, **wrong))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"min_value": -0.1}, "min_value -0.1"),
+        ({"max_value": 1.1}, "max_value 1.1"),
+        ({"min_value": 0.6, "max_value": 0.5}, "min_value 0.6 and max_value 0.5"),
+        ({"max_value": 0.0}, "disable it"),
+        ({"min_value": float("nan")}, "min_value nan"),
+        ({"max_runtime_day_s": 0}, "0 s in a day"),
+        ({"max_runtime_day_s": 86_401}, "86401 s in a day"),
+        ({"dose_ml_per_s": 0.0}, "0 ml per second"),
+        ({"dose_ml_per_s": float("inf")}, "inf ml per second"),
+        ({"dose_ml_per_s": 1.5, "dose_budget_ml": -1.0}, "-1 ml in a day"),
+        ({"dose_budget_ml": 50.0}, "dose_ml_per_second"),
+    ],
+)
+def test_limits_that_nobody_could_keep(wrong: dict[str, float], why: str) -> None:
+    with pytest.raises(Invalid, match=re.escape(why)):
+        with_actuator(actuator("pwm", 25, **wrong))
+
+
+def test_limits_of_an_actuator_are_kept_and_the_device_is_not_told() -> None:
+    plain = actuator("pwm", 25)
+    limits = {
+        "min_value": 0.2,
+        "max_value": 0.8,
+        "max_runtime_day_s": 7200,
+        "dose_ml_per_s": 1.5,
+        "dose_budget_ml": 50.0,
+    }
+    admitted = with_actuator(msgspec.structs.replace(plain, **limits))
+
+    assert {name: getattr(admitted.setup, name) for name in limits} == limits
+    assert actuator_item(admitted.setup) == actuator_item(with_actuator(plain).setup)
+
+
+def test_only_a_pwm_has_values_between_off_and_full() -> None:
+    admitted = with_actuator(actuator("relay", 25, min_value=0.2, max_value=0.8))
+
+    assert (admitted.setup.min_value, admitted.setup.max_value) == (0.0, 1.0)
+    assert any("only a pwm" in warning for warning in admitted.warnings)
+
+
 @given(
     st.text(st.characters(codec="utf-8", exclude_categories=("Cc",), exclude_characters='"\\'), max_size=16),
     st.text("abc_-", max_size=32),

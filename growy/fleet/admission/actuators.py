@@ -104,17 +104,17 @@ def _refuse_limits(setup: ActuatorSetup) -> None:
     """Limits that only growyd knows: what they allow must be possible, and a budget must be countable."""
     if not OFF <= setup.min_value <= setup.max_value <= FULL or setup.max_value == OFF:
         raise Invalid(
-            f"min_value {setup.min_value:g} and max_value {setup.max_value:g} leave nothing between {OFF:g} and {FULL:g}",
+            f"min_value {setup.min_value:g} and max_value {setup.max_value:g} leave nothing that it could do",
             cure="0 <= min_value <= max_value <= 1, and max_value greater than 0; to keep it off, disable it",
         )
     if setup.max_runtime_day_s is not None and not 1 <= setup.max_runtime_day_s <= DAY_S:
         raise Invalid(f"a running time of {setup.max_runtime_day_s} s in a day is not from 1 to {DAY_S}")
-    for said, what in (
+    for number, what in (
         (setup.dose_ml_per_s, "a delivery of {:g} ml per second"),
         (setup.dose_budget_ml, "a budget of {:g} ml in a day"),
     ):
-        if said is not None and not 0 < said < math.inf:
-            raise Invalid(f"{what.format(said)} is not greater than 0")
+        if number is not None and not 0 < number < math.inf:
+            raise Invalid(f"{what.format(number)} is not greater than 0")
     if setup.dose_budget_ml is not None and setup.dose_ml_per_s is None:
         raise Invalid(
             "a budget in millilitres can only be kept of a pump whose delivery is known",
