@@ -23,6 +23,10 @@ from growy.broker.link import Link
 from growy.broker.reconnect import Backoff
 from growy.broker.survey import BrokerSurvey
 from growy.config import Config
+from growy.control.control import Control
+from growy.control.opening import open_control
+from growy.control.performing import Ways
+from growy.control.watchdog import Watchdog
 from growy.fleet.audit_trail import AuditTrail
 from growy.fleet.conversion import ConversionSetups
 from growy.fleet.enhanced import EnhancedResponder
@@ -31,11 +35,13 @@ from growy.fleet.journal import FleetJournal, read_known
 from growy.fleet.limiter import TokenBucket
 from growy.fleet.processed import ProcessedPublisher
 from growy.fleet.server_status import ServerStatus
+from growy.fleet.tokens import BROADCAST_TOKEN
 from growy.fleet.zones import Zones, zone_of_row
 from growy.intake import Intake
 from growy.intake.replay import memory_for
 from growy.model.audit import AuditEntry
 from growy.model.reading import Columns
+from growy.model.time import Moment
 from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
 from growy.sensors.pool import Pool, open_pool
@@ -44,7 +50,8 @@ from growy.web.app import App
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.server import Web, open_web
-from growy.wire.topics import subscriptions
+from growy.wire.table import Message
+from growy.wire.topics import Topic, subscriptions
 
 log = get_log(__name__)
 
@@ -67,6 +74,7 @@ class Daemon:
     link: Link
     intake: Intake
     fleet: Fleet
+    control: Control
     hub: LiveHub
     web: Web
     processed: ProcessedPublisher
@@ -75,6 +83,7 @@ class Daemon:
     audit: AuditTrail
     status: ServerStatus
     survey: BrokerSurvey
+    watchdog: Watchdog
     stop: trio.Event
     """Set it to end the daemon in order."""
 
@@ -112,6 +121,7 @@ async def _run(
         await core.start(daemon.intake.run)
         await core.start(daemon.enhanced.run)
         await core.start(daemon.fleet.run)
+        await core.start(daemon.control.run)
         await core.start(daemon.journal.run)
         await core.start(daemon.audit.run)
         async with trio.open_nursery() as doors:
@@ -123,6 +133,9 @@ async def _run(
             doors.start_soon(daemon.survey.run)
             doors.start_soon(stop_on_signal, signals, daemon.stop)
             notifier = Notifier.from_environ(os.environ)
+            doors.start_soon(daemon.watchdog.pulse, "writer", daemon.store.ping)
+            doors.start_soon(daemon.watchdog.pulse, "workers", daemon.pool.ping)
+            await doors.start(partial(daemon.watchdog.run, notifier, summary=partial(one_line, daemon)))
             notifier.ready(f"listening on {daemon.web.url}")
             log.info("growyd runs", version=__version__, web=daemon.web.url, store=str(config.store_dir))
             task_status.started(daemon)
@@ -133,6 +146,7 @@ async def _run(
             daemon.link.drain()
             with trio.move_on_after(STOP_WITHIN_S) as patience:
                 await daemon.intake.flush()
+                await daemon.control.flush()
                 await daemon.journal.write(everything=True)
                 await daemon.audit.flush()
             log.info("growyd stops", flushed=not patience.cancelled_caught)
@@ -149,10 +163,13 @@ async def open_daemon(
         endpoint = endpoint_of(config)
         if config.broker.address.embedded:
             await opened.enter_async_context(open_embedded_broker(endpoint.host, endpoint.port))
-        store = await opened.enter_async_context(open_store(config.store, config.store_dir))
+        store = await opened.enter_async_context(
+            open_store(config.store, config.store_dir, history_rows=config.control.history_rows)
+        )
         pool = await opened.enter_async_context(open_pool(config.sensors, config.library_dir))
         rows = await store.device_rows()
 
+        watchdog = Watchdog()
         status = ServerStatus(config.node.kaiser_id, wall_ms)
         hub = LiveHub(store.catalog, zone_of=lambda esp_id: fleet.zone_of(esp_id))
         link = Link(
@@ -169,7 +186,8 @@ async def open_daemon(
             will=status.will,
             hello=status.online,
             farewell=status.offline,
-            on_connection=lambda connected: fleet.link_back() if connected else fleet.link_lost(),
+            on_connection=lambda connected: connection_changed(fleet, control, connected),
+            beat=partial(watchdog.beat, "link"),
         )
         audit = AuditTrail(store)
         fleet = Fleet(
@@ -182,16 +200,32 @@ async def open_daemon(
             known=read_known(rows),
             persist=lambda device: journal.persist(device),
             on_setup=lambda esp_id: intake.settings_changed(esp_id),
+            on_change=lambda esp_id: control.device_changed(esp_id),
             clock=trio.current_time,
             wall_ms=wall_ms,
         )
         journal = FleetJournal(fleet, store, rows)
+        control = await open_control(
+            config.control,
+            store,
+            Ways(
+                send=link.send,
+                tell=hub.publish_event,
+                note=audit.note,
+                view=fleet.view,
+                views=fleet.views,
+                moment=lambda: Moment(trio.current_time(), wall_ms()),
+            ),
+            broadcast_token=await store.keyed(BROADCAST_TOKEN) or "",
+            push_offline=fleet.set_offline_rules,
+            beat=partial(watchdog.beat, "control"),
+        )
         setups = ConversionSetups(pool.registry, fleet.sensors_of)
         processed = ProcessedPublisher(
             config.node.kaiser_id, store.catalog.get, partial(link.send, spare=True)
         )
         enhanced = EnhancedResponder(pool, link.send, wall_ms)
-        listeners: list[Callable[[Columns], None]] = [hub.publish_readings]
+        listeners: list[Callable[[Columns], None]] = [control.take, hub.publish_readings]
         if config.sensors.publish_processed:
             listeners.append(processed.take)
         intake = Intake(
@@ -200,7 +234,7 @@ async def open_daemon(
             acknowledge=link.acknowledge,
             commit_interval_s=config.store.commit_interval,
             limit=config.broker.intake_limit,
-            on_event=fleet.handle,
+            on_event=lambda topic, message, now_ms: hear(fleet, control, topic, message, now_ms),
             on_request=enhanced.take,
             on_seen=fleet.seen,
             on_readings=listeners,
@@ -213,6 +247,8 @@ async def open_daemon(
             "intake": intake.statistics,
             "broker": link.statistics,
             "fleet": fleet.statistics,
+            "control": control.statistics,
+            "watchdog": watchdog.statistics,
             "audit": audit.statistics,
             "processed": processed.statistics,
             "pi_enhanced": enhanced.statistics,
@@ -225,6 +261,7 @@ async def open_daemon(
             store=store,
             pool=pool,
             fleet=fleet,
+            control=control,
             zones=Zones(store, map(zone_of_row, await store.zone_rows()), wall_ms),
             hub=hub,
             health=lambda: assess(vitals_of(config, store, pool, link, fleet)),
@@ -239,6 +276,7 @@ async def open_daemon(
             link=link,
             intake=intake,
             fleet=fleet,
+            control=control,
             hub=hub,
             web=web,
             processed=processed,
@@ -247,8 +285,32 @@ async def open_daemon(
             audit=audit,
             status=status,
             survey=survey,
+            watchdog=watchdog,
             stop=trio.Event(),
         )
+
+
+def hear(fleet: Fleet, control: Control, topic: Topic, message: Message | None, now_ms: int) -> None:
+    """Whatever a device says that is not a reading: the fleet first, which answers heartbeats."""
+    fleet.handle(topic, message, now_ms)
+    control.handle(topic, message, now_ms)
+
+
+def connection_changed(fleet: Fleet, control: Control, connected: bool) -> None:
+    """growyd's own connection to the broker."""
+    if connected:
+        fleet.link_back()
+    else:
+        fleet.link_lost()
+    control.link(connected)
+
+
+def one_line(daemon: Daemon) -> str:
+    """For `systemctl status`."""
+    fleet, control = daemon.fleet.statistics(), daemon.control.statistics()
+    stopped = f"EMERGENCY STOP ({control.emergency.in_force}), " if control.emergency.in_force else ""
+    broker = "connected" if daemon.link.connected else "no broker"
+    return f"{stopped}{broker}, {fleet.online} of {fleet.devices} devices online, {control.on} actuators on"
 
 
 def endpoint_of(config: Config) -> Endpoint:

@@ -29,6 +29,7 @@ log = get_log(__name__)
 
 WRITE_AHEAD = 1 << 16
 """Bytes collected for the socket before ordinary publishes wait in the outbox instead, where they can still expire."""
+BEAT_S = 5.0
 LASTING_S = 10.0
 """A connection that has lived this long counts as good."""
 
@@ -58,6 +59,7 @@ class Link:
         hello: (topic, payload) published retained on each connect, before anything is subscribed.
         farewell: the same, before an orderly DISCONNECT.
         on_connection: told True when the connection stands, False when it does not any more.
+        beat: called at least every `BEAT_S` while the link does what it should, connected or not.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Link:
         hello: Callable[[], tuple[str, bytes]] | None = None,
         farewell: Callable[[], tuple[str, bytes]] | None = None,
         on_connection: Callable[[bool], None] = lambda connected: None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         if any(qos > 1 for _, qos in subscriptions):
             raise ValueError("growyd subscribes with QoS 0 or 1: a QoS 2 flow cannot wait for a commit")
@@ -84,6 +87,7 @@ class Link:
         self._hello = hello
         self._farewell = farewell
         self._on_connection = on_connection
+        self._beat = beat
         self._outbox = Outbox()
         self._room = trio.Event()
         self._waiters: dict[int, trio.Event] = {}
@@ -156,7 +160,20 @@ class Link:
             except* LOST as group:
                 wait = self._note_failure(root_cause(group))
             self._become(LinkState.DISCONNECTED)
-            await trio.sleep(wait)
+            await self._pause(wait)
+
+    async def _pause(self, seconds: float) -> None:
+        ends = trio.current_time() + seconds
+        while (left := ends - trio.current_time()) > 0:
+            self._beat()
+            await trio.sleep(min(left, BEAT_S))
+        self._beat()
+
+    async def _beat_loop(self) -> None:
+        """While a connection stands. Opening and closing one have their own deadlines, shorter than the watchdog's."""
+        while True:
+            self._beat()
+            await trio.sleep(BEAT_S)
 
     def drain(self) -> None:
         """Begins an orderly end: stops reading, for good.
@@ -223,6 +240,7 @@ class Link:
         log.info("broker connected", broker=str(self._endpoint), session_present=connection.session_present)
         self._pump()
         nursery.start_soon(connection.keep_alive_loop)
+        nursery.start_soon(self._beat_loop)
         nursery.start_soon(self._trust_when_it_lasts)
         self._reading = trio.CancelScope()
         if self._draining:

@@ -26,6 +26,8 @@ log = get_log(__name__)
 PERIOD_S = 5.0
 """History waits that long for something urgent to travel with."""
 RETRY_S = 5.0
+STATES_S = 60.0
+"""What rules remember and readings bring back (a slope, an integral) is written that often; all else at once."""
 MAX_WAITING = 2000
 """Rows of the history that wait for a disk that refuses."""
 
@@ -58,16 +60,23 @@ class ControlJournal:
         self._executions: dict[int, ExecutionRow] = {}
         self._history: deque[HistoryRow] = deque()
         self._urgent = trio.Event()
+        self._states_due = False
+        self._states_at = -STATES_S
         self._turn = trio.Lock()
         self._writes = self._rows = self._failed = self._dropped = 0
         self._last_error = ""
 
     # --- what is to be kept -------------------------------------------------------------------------------------------
 
-    def ledger(self, actuator: ActuatorKey, ledger: Ledger | None) -> None:
-        """An account has changed; None: the actuator is gone."""
+    def ledger(self, actuator: ActuatorKey, ledger: Ledger | None, *, urgent: bool = True) -> None:
+        """An account has changed; None: the actuator is gone.
+
+        Args:
+            urgent: False for one that has only gone on: it travels with the next write.
+        """
         self._ledgers[actuator] = ledger
-        self._urgent.set()
+        if urgent:
+            self._urgent.set()
 
     def claim(self, row: ClaimRow) -> None:
         """A claim that must survive a restart."""
@@ -80,6 +89,7 @@ class ControlJournal:
 
     def states_changed(self) -> None:
         """Rules remember something new that a restart must not forget."""
+        self._states_due = True
         self._urgent.set()
 
     def tally(self, rule_id: str, tally: RuleTally) -> None:
@@ -130,7 +140,10 @@ class ControlJournal:
 
     def _take(self) -> ControlBatch:
         self._urgent = trio.Event()
-        self._rules.update({state.rule_id: state for state in self._states()})
+        now = trio.current_time()
+        if self._states_due or now - self._states_at >= STATES_S:
+            self._states_due, self._states_at = False, now
+            self._rules.update({state.rule_id: state for state in self._states()})
         batch = ControlBatch(
             tallies=self._tallies,
             rule_states=tuple(self._rules.values()),

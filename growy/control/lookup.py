@@ -64,8 +64,9 @@ class Lookup:
         self._max_age_s: dict[int, float] = {}
         self.met(series.id for series in catalog.series())
 
-    def met(self, series_ids: Iterable[int]) -> None:
-        """Series that are new, or whose gpio label may have changed."""
+    def met(self, series_ids: Iterable[int]) -> set[str]:
+        """Series that may be new, or carry another gpio label. The devices of those that are or do."""
+        changed: set[str] = set()
         for series_id in series_ids:
             series = self._catalog.get(series_id)
             label = (series.key.esp_id, series.gpio)
@@ -76,6 +77,8 @@ class Lookup:
                 self._at[before].remove(series_id)
             self._labels[series_id] = label
             self._at[label].append(series_id)
+            changed.add(series.key.esp_id)
+        return changed
 
     def knows(self, series_id: int) -> bool:
         return series_id in self._labels

@@ -119,6 +119,10 @@ class Log:
     def error(self, event: str, /, *, exc_info: ExcInfo = None, **fields: object) -> None:
         self._write(logging.ERROR, event, fields, exc_info)
 
+    def critical(self, event: str, /, **fields: object) -> None:
+        """growyd cannot go on like this."""
+        self._write(logging.CRITICAL, event, fields)
+
     def _write(self, level: int, event: str, fields: Mapping[str, object], exc_info: ExcInfo = None) -> None:
         if self._muted or not self._logger.isEnabledFor(level):
             return

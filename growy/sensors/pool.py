@@ -129,6 +129,22 @@ class Pool:
         self._round_trips.add(1000 * (time.perf_counter() - started))
         return columns
 
+    async def ping(self) -> bool:
+        """Has a worker answer a request for nothing; False: none could be had, or it had to be replaced."""
+        worker = await self._staff.acquire()
+        if worker is None:
+            return False
+        try:
+            await worker.request(["convert", []], self._config.deadline, lambda: self._staff.relieve(worker))
+        except WorkerGone:
+            self._staff.lost(worker)
+            return False
+        except BaseException:
+            self._staff.lost(worker)
+            raise
+        self._staff.release(worker)
+        return True
+
     async def derive(self, plan: Plan, inputs: Mapping[str, FloatArray]) -> ConvertedColumns:
         """Compute a derived value (`vpd`) from columns of equal length, one per input of its output.
 

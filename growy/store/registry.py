@@ -30,6 +30,7 @@ class Registry(ControlRegistry):
 
     Args:
         db: the writing connection; the writer's thread uses it.
+        writer: its own: an emergency stop must not wait behind a commit of readings, or the sealing of chunks.
         audit_rows: entries of the audit trail that are kept.
         history_rows: executions of rules, and entries of the actuators' history, that are kept.
     """
@@ -39,7 +40,7 @@ class Registry(ControlRegistry):
     ) -> None:
         super().__init__(readers)
         self._registry = db
-        self._writer = writer
+        self._registry_writer = writer
         self._audit_rows = audit_rows
         self._history_rows = history_rows
 
@@ -82,7 +83,7 @@ class Registry(ControlRegistry):
                 if audit:
                     write_audit(db, audit, self._audit_rows)
 
-        await self._writer.run(write, db)
+        await self._registry_writer.run(write, db)
 
     async def upsert_devices(self, rows: Sequence[DeviceRow]) -> None:
         """What the fleet knows about devices. Rare: per change of state, not per heartbeat. As `write_registry`."""

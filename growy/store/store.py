@@ -20,7 +20,7 @@ import trio
 from growy.config import ControlConfig, StoreConfig
 from growy.model.errors import Invalid, StoreError, StoreUnavailable
 from growy.model.reading import Columns, Quality, Series
-from growy.store import faults, query
+from growy.store import faults, query, scan
 from growy.store.backup import copy_database
 from growy.store.blob import decode, encode
 from growy.store.catalog import Catalog, Conversion, Conversions, write_names
@@ -50,12 +50,14 @@ class Store(Registry):
         directory: Path,
         opened: Opened,
         writer: Writer,
+        registry_writer: Writer,
         readers: Readers,
         vfs: str | None,
         free: Callable[[Path], int],
         history_rows: int,
     ) -> None:
-        super().__init__(opened.registry, writer, readers, config.audit_rows, history_rows)
+        super().__init__(opened.registry, registry_writer, readers, config.audit_rows, history_rows)
+        self._writer = writer
         self.catalog: Catalog = opened.catalog
         self.conversions: Conversions = opened.conversions
         self.tail: Tail = opened.tail
@@ -125,6 +127,11 @@ class Store(Registry):
             journal.keep()
             self._opened.unsealed.add(commit_id, columns)
 
+    async def ping(self) -> None:
+        """Returns when both writers' threads have come to it: they are alive and finish their jobs."""
+        await self._writer.run(lambda: None, self._opened.series)
+        await self._registry_writer.run(lambda: None, self._opened.registry)
+
     async def newest_commits(self, readings: int) -> Columns:
         """The commits that hold the newest `readings` readings, oldest first; fewer where no more than the last 32
         are still in the journal.
@@ -190,6 +197,21 @@ class Store(Registry):
                     db, look, series_id, start_ms, end_ms, width=width, max_points=max_points, quality=quality
                 )
                 return answer(wide, buckets=buckets)
+
+        return await self._readers.series(read)
+
+    async def received(self, series_ids: Collection[int], start_ms: int, end_ms: int) -> Columns:
+        """All readings of these series measured in [start_ms, end_ms), by time of receipt. However many there are: for
+        who goes through a long time piece by piece.
+
+        Raises:
+            StoreError: a chunk is damaged, or the disk cannot be read.
+        """
+        unsealed = self._opened.unsealed
+
+        def read(db: apsw.Connection) -> Columns:
+            with query.snapshot(db, unsealed) as look:
+                return scan.received(db, look, series_ids, start_ms, end_ms)
 
         return await self._readers.series(read)
 
@@ -306,12 +328,13 @@ async def open_store(
     """
     check_sqlite(apsw.sqlite_lib_version())
     opened = await trio.to_thread.run_sync(open_files, config, directory, vfs, free)
-    writer = Writer(directory)
+    writer, registry_writer = Writer(directory), Writer(directory, "growyd-registry")
     readers = Readers(directory, vfs)
     try:
-        yield Store(config, directory, opened, writer, readers, vfs, free, history_rows)
+        yield Store(config, directory, opened, writer, registry_writer, readers, vfs, free, history_rows)
     finally:
         await writer.close()
+        await registry_writer.close()
         readers.close()
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(opened.close)

@@ -1,4 +1,4 @@
-"""The one writer: a thread that owns the writing connections and does one job after the other.
+"""The writer of a database: a thread that owns its writing connection and does one job after the other.
 
 SQLite has one writer at a time anyway; a thread of its own keeps the order of commits and never meets a lock.
 Trio hands it jobs and sleeps until the answer is there. Must never run two jobs at once, and never lose one: a
@@ -51,12 +51,12 @@ class _Job:
 class Writer:
     """Runs callables in order in its own thread."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "growyd-writer") -> None:
         self._directory = directory
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._room = trio.Semaphore(QUEUED_JOBS)
         self._token = trio.lowlevel.current_trio_token()
-        self._thread = threading.Thread(target=self._work, name="growyd-writer", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._closed = False
         self._thread.start()
 
