@@ -30,6 +30,27 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "growy.cli.devices:devices",
         "The ESP32s: list and show them, approve them, see how far their setup has come.",
     ),
+    "actuators": (
+        "growy.cli.actuators:actuators",
+        "What every actuator does, why, and how long it ran today.",
+    ),
+    "set": (
+        "growy.cli.actuators:set_",
+        "Switch an actuator: VALUE is on, off, auto, toggle, 35% or 0.35.",
+    ),
+    "stop": ("growy.cli.stop:stop", "Emergency stop: everything off, at once, until somebody clears it."),
+    "clear-stop": (
+        "growy.cli.stop:clear_stop",
+        "End an emergency stop: rules and people may switch on again.",
+    ),
+    "rules": (
+        "growy.cli.rules:rules",
+        "Rules: list and show them, add, test and replay them, switch them off and on.",
+    ),
+    "interlocks": (
+        "growy.cli.interlocks:interlocks",
+        "Interlocks: what must never run together, or only together.",
+    ),
     "readings": ("growy.cli.readings:readings", "Stored readings of one ESP32, as a table or as CSV."),
     "sensors": ("growy.cli.sensors:sensors", "Sensor libraries: list them, load them anew."),
     "convert": ("growy.cli.convert:convert", "Convert raw values as the daemon would."),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from growy.cli.options import DURATION
+from growy.cli.options import DURATION, SENSOR_AT, SensorAt
 
 
 @click.command()
@@ -28,6 +28,13 @@ from growy.cli.options import DURATION
     help="Keep the databases here; else they are deleted at the end.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Devices, weather and noise.")
+@click.option(
+    "--unplug",
+    type=SENSOR_AT,
+    multiple=True,
+    help="ESP:GPIO@TIME: pull this sensor off, as ESP_00A003:68@20s does with the heater's thermometer.",
+)
+@click.option("--plug", type=SENSOR_AT, multiple=True, help="ESP:GPIO@TIME: put it back.")
 @click.pass_context
 def demo(
     ctx: click.Context,
@@ -38,6 +45,8 @@ def demo(
     broker_port: int,
     data_dir: Path | None,
     seed: int,
+    unplug: tuple[SensorAt, ...],
+    plug: tuple[SensorAt, ...],
 ) -> None:
     """Broker, daemon and simulated ESP32s in one process, live in the terminal.
 
@@ -49,6 +58,8 @@ def demo(
     from growy.cli.demo_view import proven, summary
     from growy.cli.exits import ExitCode
     from growy.cli.running import run_trio
+    from growy.cli.simulate import plug_changes
+    from growy.model.errors import ConfigError
 
     with tempfile.TemporaryDirectory(prefix="growyd-demo-", ignore_cleanup_errors=True) as scratch:
         options = DemoOptions(
@@ -59,7 +70,12 @@ def demo(
             broker_port=broker_port,
             data_dir=data_dir or Path(scratch),
             seed=seed,
+            plug_changes=plug_changes(unplug, plug),
         )
+        try:
+            options.simulation().specs()
+        except ValueError as error:
+            raise ConfigError("These devices cannot be simulated", (str(error),)) from error
         final = run_trio(partial(run_demo, options))
     click.echo(summary(final))
     if data_dir is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ import attrs
 import trio
 
 from growy.broker.embedded import check_port_free
+from growy.cli.demo_control import actuators_of, rules_of, set_up
 from growy.cli.demo_view import DemoDevice, DemoSnapshot, live, progress
 from growy.cli.output import output_failed
 from growy.config import BrokerScheme, BrokerUrl, Config, load_config
@@ -26,6 +27,7 @@ from growy.model.reading import NO_SEQ, Bus, Columns
 from growy.ops.latency import LatencyWindow
 from growy.ops.log import configure_logging
 from growy.sim.fleet import SimFleet, SimOptions, run_fleet
+from growy.sim.plant import PlugChange
 from growy.store.query import RAW_LIMIT
 
 HOST = "127.0.0.1"
@@ -35,6 +37,16 @@ SETTLE_S = 10.0
 LEDGER = 200_000
 """Readings that are accounted for one by one; those beyond are only counted."""
 END_OF_TIME_MS = 1 << 53
+GREENHOUSE_S = 60.0
+"""Seconds of the greenhouse in one of the wall: so fast that its air can be seen to warm."""
+DAWN_H = 5.0
+"""When it begins there: cold outside, dark, and bright soon after."""
+STALE_S = 5.0
+"""So soon a sensor counts as dead. The greenhouse has five minutes meanwhile."""
+ADOPT_S = 3.0
+"""Nothing runs that rules could not know yet."""
+SWITCHES = 600
+"""In ten minutes, which are ten hours in the greenhouse."""
 
 Show = Callable[[DemoSnapshot], None]
 
@@ -50,6 +62,7 @@ class DemoOptions:
     broker_port: int
     data_dir: Path
     seed: int
+    plug_changes: tuple[PlugChange, ...] = ()
 
     def config(self) -> Config:
         """The daemon's settings: no file, no environment."""
@@ -59,6 +72,9 @@ class DemoOptions:
             "broker.embedded_listen": f"{HOST}:{self.broker_port}",
             "web.port": self.port,
             "fleet.auto_approve": True,
+            "control.min_max_age": STALE_S,
+            "control.adopt": ADOPT_S,
+            "control.max_switches": SWITCHES,
         }
         return load_config(None, {}, settings)
 
@@ -70,6 +86,9 @@ class DemoOptions:
             duration_s=self.duration_s,
             ledger_limit=LEDGER,
             seed=self.seed,
+            time_scale=GREENHOUSE_S,
+            start_hour=DAWN_H,
+            plug_changes=self.plug_changes,
         )
 
 
@@ -123,6 +142,7 @@ async def run_demo(options: DemoOptions) -> DemoSnapshot:
     """
     check_port_free(HOST, options.broker_port, "--broker-port")
     witness = Witness()
+    seen: list[DemoSnapshot] = []
     with screen() as show:
         async with trio.open_nursery() as daemons:
             daemon: Daemon = await daemons.start(
@@ -134,9 +154,10 @@ async def run_demo(options: DemoOptions) -> DemoSnapshot:
                     fleet: SimFleet = await flight.start(run_fleet, options.simulation())
                     beside.start_soon(obey_signals, fleet)
                     beside.start_soon(stop_with_daemon, daemon, fleet)
-                    beside.start_soon(watch, daemon, fleet, options, show)
+                    beside.start_soon(set_up, daemon, fleet, options.interval_s)
+                    beside.start_soon(watch, daemon, fleet, options, show, seen)
                 proof = await settle(daemon, fleet, witness)
-                final = snapshot(daemon, fleet, options, proof)
+                final = with_actuators_of(seen, snapshot(daemon, fleet, options, proof))
                 beside.cancel_scope.cancel()
             show(final)
             daemon.stop.set()
@@ -158,9 +179,17 @@ async def stop_with_daemon(daemon: Daemon, fleet: SimFleet) -> None:
     fleet.stop()
 
 
-async def watch(daemon: Daemon, fleet: SimFleet, options: DemoOptions, show: Show) -> None:
+async def watch(
+    daemon: Daemon, fleet: SimFleet, options: DemoOptions, show: Show, seen: list[DemoSnapshot]
+) -> None:
+    """Args:
+    seen: gets the last picture from before the end began.
+    """
     while True:
-        show(snapshot(daemon, fleet, options))
+        now = snapshot(daemon, fleet, options)
+        if not fleet.stopping:
+            seen[:] = [now]
+        show(with_actuators_of(seen, now))
         await trio.sleep(TICK_S)
 
 
@@ -198,6 +227,7 @@ def snapshot(
 ) -> DemoSnapshot:
     """Where the demo stands."""
     simulated, intake = fleet.statistics(), daemon.intake.statistics()
+    rules = rules_of(daemon)
     latency = intake.commit_latency if proof is None else proof.latency.statistics()
     return DemoSnapshot(
         elapsed_s=simulated.elapsed_s,
@@ -211,6 +241,8 @@ def snapshot(
                 status=status_of(daemon, one.esp_id),
                 published=one.published,
                 values=values_of(daemon, one.esp_id),
+                actuators=actuators_of(daemon, fleet.device(one.esp_id)),
+                rules=rules.get(one.esp_id, ()),
             )
             for one in simulated.devices
         ),
@@ -226,6 +258,15 @@ def snapshot(
         p50_ms=latency.p50_ms,
         p99_ms=latency.p99_ms,
     )
+
+
+def with_actuators_of(seen: Sequence[DemoSnapshot], now: DemoSnapshot) -> DemoSnapshot:
+    """The picture with what the devices did in the one that was seen last, if one was: at the end outputs fall off."""
+    devices = now.devices
+    for before in seen:
+        pairs = zip(devices, before.devices, strict=True)
+        devices = tuple(attrs.evolve(one, actuators=was.actuators, rules=was.rules) for one, was in pairs)
+    return attrs.evolve(now, devices=devices)
 
 
 def status_of(daemon: Daemon, esp_id: str) -> str:

@@ -17,6 +17,21 @@ MAX_ROWS = 24
 
 
 @attrs.frozen(kw_only=True)
+class DemoActuator:
+    """An actuator of a simulated ESP32."""
+
+    name: str
+    output: float
+    """What it really does, 0 to 1: its pin in the simulation, not what anybody believes."""
+    why: str = ""
+    """Whose claim growyd follows, or what keeps it from that; "" while nobody wants anything."""
+
+    def __str__(self) -> str:
+        level = "off" if self.output == 0.0 else "on" if self.output == 1.0 else f"{self.output:.0%}"
+        return f"{self.name} {level}" + (f": {self.why}" if self.why else "")
+
+
+@attrs.frozen(kw_only=True)
 class DemoDevice:
     """One simulated ESP32."""
 
@@ -27,6 +42,9 @@ class DemoDevice:
     published: int
     values: tuple[str, ...]
     """Newest converted values with their units, e.g. `24.1 °C`."""
+    actuators: tuple[DemoActuator, ...] = ()
+    rules: tuple[str, ...] = ()
+    """Those that switch its actuators: + and its name if it holds, - if not, ? if that is unknown."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +89,8 @@ def live(snapshot: DemoSnapshot) -> RenderableType:
         table.add_column(name, no_wrap=True)
     table.add_column("readings", justify="right")
     table.add_column("newest values", ratio=1)
+    table.add_column("actuators, and why", no_wrap=True)
+    table.add_column("rules (+ holds)", no_wrap=True)
     for device in snapshot.devices[:MAX_ROWS]:
         table.add_row(
             Text(device.esp_id),
@@ -78,6 +98,8 @@ def live(snapshot: DemoSnapshot) -> RenderableType:
             Text(shown(device.status)),
             str(device.published),
             Text("  ".join(device.values) or NOTHING),
+            Text("\n".join(shown(str(one)) for one in device.actuators)),
+            Text("\n".join(map(shown, device.rules))),
         )
     below = [Text(line) for line in _counts(snapshot)]
     if len(snapshot.devices) > MAX_ROWS:
@@ -87,10 +109,17 @@ def live(snapshot: DemoSnapshot) -> RenderableType:
 
 def progress(snapshot: DemoSnapshot) -> str:
     """One line, for a pipe instead of a terminal."""
-    return (
+    line = (
         f"{_clock(snapshot)}: {len(snapshot.devices)} devices, {snapshot.published} readings published, "
         f"{snapshot.committed} committed"
     )
+    acting = [
+        f"{one.name} {actuator}"
+        for one in snapshot.devices[:MAX_ROWS]
+        for actuator in one.actuators
+        if actuator.output
+    ]
+    return f"{line}; {', '.join(acting)}" if acting else line
 
 
 def summary(snapshot: DemoSnapshot) -> str:

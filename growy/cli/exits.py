@@ -15,6 +15,7 @@ class ExitCode(enum.IntEnum):
     CONFIG = 2
     UNREACHABLE = 3
     UNWELL = 4
+    STUCK = 70
     INTERRUPTED = 130
 
 
@@ -24,6 +25,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.CONFIG: "wrong use of the command, or faults in the settings",
     ExitCode.UNREACHABLE: "no daemon answers",
     ExitCode.UNWELL: "status: the daemon answers, but is degraded or unhealthy",
+    ExitCode.STUCK: "run: the daemon stood still and ended itself; systemd starts it again",
     ExitCode.INTERRUPTED: "ended by Ctrl-C",
 }
 

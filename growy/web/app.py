@@ -12,6 +12,7 @@ from growy.web.health import Health
 from growy.web.live import LiveHub
 
 if TYPE_CHECKING:
+    from growy.control.control import Control
     from growy.fleet.fleet import Fleet
     from growy.fleet.zones import Zones
     from growy.sensors.pool import Pool
@@ -29,6 +30,7 @@ class App:
     store: Store
     pool: Pool
     fleet: Fleet
+    control: Control
     zones: Zones
     hub: LiveHub
     health: Callable[[], Health]

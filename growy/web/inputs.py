@@ -1,7 +1,9 @@
 """Query strings and JSON bodies -> attrs records, by cattrs. Every fault is reported at once, with the name
 of the field.
 
-Unknown fields are ignored: clients of several generations send more than one server needs.
+Unknown fields are ignored: clients of several generations send more than one server needs. A field whose name Python
+keeps for itself is declared with an underscore behind it: `from_` is `from`. A body may also be declared as
+`dict[str, object]`: then it is read by whoever knows its form.
 """
 
 from __future__ import annotations
@@ -9,14 +11,16 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import NewType, TypeVar
 from urllib.parse import parse_qsl
 
+import attrs
 import cattrs
 import msgspec
 from cattrs.errors import BaseValidationError
+from cattrs.gen import make_dict_structure_fn
 
 from growy.model.errors import Invalid
 from growy.model.time import MS_ABOVE
@@ -134,6 +138,24 @@ def _object(said: object) -> dict[str, object]:
     return said
 
 
+def called(field: str) -> str:
+    """What a client calls a declared field."""
+    return field.removesuffix("_")
+
+
+def _renamed(model: type[T]) -> Callable[[Mapping[str, object], type[T]], T]:
+    """How a model is read that has fields with an underscore behind their names."""
+    plain = make_dict_structure_fn(model, _converter)
+    fields = {called(field.name): field.name for field in attrs.fields(model)}  # type: ignore[arg-type]
+    return lambda said, kind: plain({fields.get(name, name): value for name, value in said.items()}, kind)
+
+
+_converter.register_structure_hook_factory(
+    lambda kind: attrs.has(kind) and any(called(field.name) != field.name for field in attrs.fields(kind)),
+    _renamed,
+)
+
+
 def prepare(model: type) -> None:
     """Make ready to read this model. Raises TypeError or NameError for a model that could never be read."""
     _converter.get_structure_hook(model)
@@ -188,8 +210,8 @@ def _name(fault: str) -> str:
     `Length of 'path' must be...`."""
     message, _, path = fault.rpartition(" @ ")
     if bounds := re.match(r"(Length of )?'(\w+)' (must .*)", message):
-        return f"{bounds[2]}: {'its length ' if bounds[1] else ''}{bounds[3]}"
-    path = path.lstrip(".$")
+        return f"{called(bounds[2])}: {'its length ' if bounds[1] else ''}{bounds[3]}"
+    path = called(path.lstrip(".$"))
     if message.startswith("is missing: "):
-        return f"{message.removeprefix('is missing: ')}: is missing"
+        return f"{called(message.removeprefix('is missing: '))}: is missing"
     return f"{path}: {message}" if path else message

@@ -6,7 +6,7 @@ import attrs
 import pytest
 from rich.console import Console
 
-from growy.cli.demo_view import DemoDevice, DemoSnapshot, live, progress, proven, summary
+from growy.cli.demo_view import DemoActuator, DemoDevice, DemoSnapshot, live, progress, proven, summary
 
 SNAPSHOT = DemoSnapshot(
     elapsed_s=12.4,
@@ -59,6 +59,33 @@ def test_the_live_table_shows_devices_values_and_counts():
         assert part in text
 
 
+HEATING = DemoActuator(name="Heating", output=1.0, why="keep warm")
+FAN = DemoActuator(name="Fan", output=0.35)
+VENT = DemoActuator(name="Vent", output=0.0, why="INTERLOCK")
+
+
+def test_the_live_table_shows_what_actuators_do_why_and_the_rules():
+    bench, tank = SNAPSHOT.devices
+    bench = attrs.evolve(bench, actuators=(HEATING, FAN, VENT), rules=("+ keep warm", "? let heat out"))
+    text = drawn(attrs.evolve(SNAPSHOT, devices=(bench, tank)))
+
+    for part in (
+        "Heating on: keep warm",
+        "Fan 35%",
+        "Vent off: INTERLOCK",
+        "+ keep warm",
+        "? let heat out",
+    ):
+        assert part in text
+
+
+def test_what_a_device_calls_its_actuator_cannot_break_the_table():
+    (bench, _) = SNAPSHOT.devices
+    evil = attrs.evolve(bench, actuators=(DemoActuator(name="He\x1b[2Jat", output=0.0),))
+
+    assert "\x1b" not in drawn(attrs.evolve(SNAPSHOT, devices=(evil,)))
+
+
 def test_without_figures_the_table_shows_none():
     text = drawn(attrs.evolve(SNAPSHOT, p50_ms=None, p99_ms=None, duration_s=None))
 
@@ -74,6 +101,15 @@ def test_a_large_fleet_is_cut_and_said_so():
 
 def test_a_pipe_gets_one_line():
     assert progress(SNAPSHOT) == "12 of 20 s: 2 devices, 40 readings published, 52 committed"
+
+
+def test_the_line_names_what_is_on():
+    bench, tank = SNAPSHOT.devices
+    devices = (attrs.evolve(bench, actuators=(VENT, HEATING)), attrs.evolve(tank, actuators=(FAN,)))
+
+    assert progress(attrs.evolve(SNAPSHOT, devices=devices)).endswith(
+        "52 committed; Bench A Heating on: keep warm, Tank Fan 35%"
+    )
 
 
 def test_the_summary_names_each_type_and_the_verdict():

@@ -1,6 +1,7 @@
-"""A whole node but for the broker: intake, fleet and web over one store and one pool, with devices that answer.
+"""A whole node but for the broker: intake, fleet, control, web over one store and one pool, with devices that answer.
 
-The fleet's clock runs twenty times as fast as ours: sockets, disk and workers are real, its waits are not ours.
+The clock of fleet, control and devices runs twenty times as fast as ours: sockets, disk and workers are real, their
+waits are not ours.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from typing import Any
 import attrs
 import trio
 
-from growy.config import WebConfig
+from growy.config import ControlConfig, WebConfig
+from growy.control.control import Control
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
-from growy.model.setup import SensorSetup
+from growy.model.control import ActuatorKey
+from growy.model.setup import ActuatorKind, ActuatorSetup, SensorSetup
 from growy.web.app import App
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.server import Web, open_web
+from rig.control import control_over
 from rig.esp import Air, Esp
 from rig.intake import Bench, open_bench
 
@@ -36,6 +40,7 @@ class Desk:
 
     bench: Bench
     fleet: Fleet
+    control: Control
     zones: Zones
     air: Air
     hub: LiveHub
@@ -52,6 +57,7 @@ class Desk:
             store=self.bench.store,
             pool=self.bench.pool,
             fleet=self.fleet,
+            control=self.control,
             zones=self.zones,
             hub=self.hub,
             health=lambda: assess(vitals),
@@ -59,9 +65,30 @@ class Desk:
 
     async def new_esp(self, esp_id: str = ESP, **more: Any) -> Esp:
         """A device that is there, and hears everything."""
-        esp = Esp(self.fleet, self.air, esp_id, warm_up_s=6 / FAST, **more)
+        esp = Esp(self.fleet, self.air, esp_id, warm_up_s=6 / FAST, pace=FAST, **more)
         await self.nursery.start(esp.run)
         return esp
+
+    async def actuator(
+        self, gpio: int = 18, kind: str = "relay", *, esp_id: str = ESP, **more: Any
+    ) -> ActuatorKey:
+        """One that is set up on a device, which has confirmed it."""
+        fields = {
+            "id": f"{esp_id}-{gpio}",
+            "gpio": gpio,
+            "kind": ActuatorKind(kind),
+            "name": f"{kind} {gpio}",
+        }
+        setup, _ = await self.fleet.set_actuator(esp_id, ActuatorSetup(**{**fields, **more}))
+        assert await self.fleet.settled(esp_id, [setup.key], 10)
+        key = ActuatorKey(esp_id, gpio)
+        await self.until(lambda: self.control.state(key).reported is not None)
+        return key
+
+    async def until(self, true: Callable[[], bool], seconds: float = 10) -> None:
+        with trio.fail_after(seconds):
+            while not true():
+                await trio.sleep(0.01)
 
     def setups(self, esp_id: str = ESP) -> list[SensorSetup]:
         return list(self.fleet.need(esp_id).record.sensors)
@@ -98,16 +125,30 @@ async def open_desk(
 
     async with open_bench(folder, sensors_of=sensors_of) as bench, trio.open_nursery() as nursery:
         air, hub = Air(), LiveHub(bench.store.catalog)
+        begin, begin_ms = clock(), time.time_ns() // 1_000_000
+
+        def wall_ms() -> int:
+            return begin_ms + round(1000 * (clock() - begin))
+
         fleet = Fleet(
             auto_approve=True,
             send=air.send,
             persist=lambda device: journal.persist(device),
             on_setup=bench.intake.settings_changed,
-            clock=lambda: FAST * trio.current_time(),
+            on_change=lambda esp_id: control.device_changed(esp_id),
+            clock=clock,
+            wall_ms=wall_ms,
         )
         journal = FleetJournal(fleet, bench.store)
-        desk = Desk(bench, fleet, Zones(bench.store), air, hub, nursery)
-        nursery.start_soon(_tick, fleet)
+        # A sensor that is read once is good for the whole test.
+        config = ControlConfig(min_max_age=86_400)
+        control = await control_over(
+            bench.store, fleet, air, hub, clock=clock, wall_ms=wall_ms, config=config
+        )
+        bench.on_readings.append(control.take)
+        desk = Desk(bench, fleet, control, Zones(bench.store), air, hub, nursery)
+        await nursery.start(control.run)
+        nursery.start_soon(_tick, fleet, control)
         async with open_web(WebConfig(port=0), None, desk.app()) as web:
             await nursery.start(web.run)
             desk.url = web.url
@@ -117,7 +158,13 @@ async def open_desk(
         nursery.cancel_scope.cancel()
 
 
-async def _tick(fleet: Fleet) -> None:
+def clock() -> float:
+    return FAST * trio.current_time()
+
+
+async def _tick(fleet: Fleet, control: Control) -> None:
+    # Control wakes itself by our clock, too seldom for one that is faster.
     while True:
         await trio.sleep(0.5 / FAST)
         fleet.tick()
+        control.tick()

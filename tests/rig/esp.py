@@ -12,9 +12,12 @@ from typing import Any
 import attrs
 import trio
 
+from growy.broker.outbox import Lane
 from growy.fleet.fleet import Fleet
 from growy.wire.decode import decode
-from growy.wire.topics import parse_topic
+from growy.wire.table import Message
+from growy.wire.topics import Topic, parse_topic
+from rig.outputs import Outputs, Saying
 
 T0 = 1_760_000_000_000
 """Some Thursday in October 2025: Unix ms at which the tests' clock begins."""
@@ -31,10 +34,29 @@ class Air:
 
     sent: list[tuple[str, dict[str, Any]]] = attrs.field(factory=list)
     esps: dict[str, Esp] = attrs.field(factory=dict)
+    listeners: list[Callable[[Topic, Message | None, int], None]] = attrs.field(factory=list)
+    """Who hears the devices, beside the fleet."""
 
-    def send(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+    cut: bool = False
+    """Nothing can be sent."""
+
+    def send(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        timeout_s: float = 10.0,
+        lane: Lane = Lane.NORMAL,
+    ) -> bool:
+        if self.cut:
+            return False
         said = json.loads(payload) if payload else {}
         self.sent.append((topic, said))
+        if topic.startswith("kaiser/broadcast/"):
+            for esp in self.esps.values():
+                esp.ear.send_nowait((topic.removeprefix("kaiser/"), said))
+            return True
         _, _, _, esp_id, tail = topic.split("/", 4)
         if esp_id in self.esps:
             self.esps[esp_id].ear.send_nowait((tail, said))
@@ -69,14 +91,24 @@ class Esp:
     beat: dict[str, object] = attrs.field(factory=dict)
     """Fields of its heartbeat that are special."""
     ear: trio.MemorySendChannel[tuple[str, dict[str, Any]]] = attrs.field(init=False)
+    outputs: Outputs = attrs.field(init=False)
+    """Its actuators."""
+    pace: float = 1.0
+    """So many seconds go by for its actuators in one of the clock's."""
+    _commanded: trio.Event = attrs.field(factory=trio.Event)
     _heard: trio.MemoryReceiveChannel[tuple[str, dict[str, Any]]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.ear, self._heard = trio.open_memory_channel(math.inf)
+        self.outputs = Outputs(
+            self.esp_id, lambda: 60 + self.pace * trio.current_time(), lambda: wall_ms() // 1000
+        )
 
     def say(self, tail: str, **fields: object) -> None:
         topic = parse_topic(f"kaiser/god/esp/{self.esp_id}/{tail}")
-        self.fleet.handle(topic, decode(topic, json.dumps(fields).encode()), wall_ms())
+        message = decode(topic, json.dumps(fields).encode())
+        for hear in (self.fleet.handle, *self.air.listeners):
+            hear(topic, message, wall_ms())
 
     def heartbeat(self) -> None:
         fields: dict[str, object] = {
@@ -118,6 +150,7 @@ class Esp:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._beat)
             nursery.start_soon(self._answer)
+            nursery.start_soon(self._run_down)
             await trio.sleep(self.warm_up_s)
             task_status.started()
 
@@ -142,6 +175,9 @@ class Esp:
                 continue
             if tail.startswith("sensor/") and tail.endswith("/command"):
                 self._measure(int(tail.split("/")[1]), said)
+            if tail.startswith(("actuator/", "broadcast/")):
+                self._tell(self.outputs.take(tail, said))
+                self._commanded.set()
             if tail not in answers:
                 continue
             if tail in self.refuses:
@@ -150,6 +186,19 @@ class Esp:
                 self.say(ack, status="error", ts=0, seq=1, **{**ids, **self.refuses[tail]})
             else:
                 answers[tail](said)
+
+    async def _run_down(self) -> None:
+        """What its actuators do by themselves."""
+        while True:
+            with trio.move_on_after(self.outputs.rest_s / self.pace):
+                await self._commanded.wait()
+            self._commanded = trio.Event()
+            self._tell(self.outputs.pass_time())
+
+    def _tell(self, sayings: list[Saying]) -> None:
+        if self.esp_id in self.air.esps:
+            for tail, fields in sayings:
+                self.say(tail, **fields)
 
     def _zone(self, said: dict[str, Any]) -> None:
         self.zone_id = said["zone_id"]
@@ -183,6 +232,9 @@ class Esp:
                 self.say(
                     "config_response", status="success", type=scope, count=count, failed_count=0, seq=1, **ids
                 )
+        if "actuators" in said:
+            self._tell(self.outputs.configure(said))
+            self._commanded.set()
         ids["intent_id"] = said["correlation_id"]
         self.say("system/intent_outcome", flow="config", outcome="persisted", code="NONE", seq=1, **ids)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,8 @@ class Bench:
     events: list[tuple[Topic, Message | None]] = attrs.Factory(list)
     requests: list[Topic] = attrs.Factory(list)
     seen: list[str] = attrs.Factory(list)
+    on_readings: list[Callable[[Columns], None]] = attrs.Factory(list)
+    """Who else is told of what was converted."""
     takes_requests: bool = True
     clock_ms: int = START_MS
     mid: int = 0
@@ -116,6 +118,11 @@ async def open_bench(
             bench.acknowledged.extend((epoch, mid) for mid in mids)
             return True
 
+        def hear(columns: Columns) -> None:
+            bench.live.append(columns)
+            for listener in bench.on_readings:
+                listener(columns)
+
         def take_request(topic: Topic, _request: object) -> bool:
             bench.requests.append(topic)
             return bench.takes_requests
@@ -129,7 +136,7 @@ async def open_bench(
             on_event=lambda topic, message, _now: bench.events.append((topic, message)),
             on_request=take_request,
             on_seen=lambda topic, _now: bench.seen.append(topic.esp_id),
-            on_readings=[lambda columns: bench.live.append(columns)],
+            on_readings=[lambda columns: hear(columns)],
             setup_of=ConversionSetups(pool.registry, sensors_of).setup_of,
             committed=await store.newest_commits(memory_for(limit)),
         )

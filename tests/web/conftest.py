@@ -16,9 +16,11 @@ import attrs
 import pytest
 import trio
 import trio.testing
+from rig.control import control_over
 from rig.esp import Air, Esp, wall_ms
 
 from growy.config import SensorsConfig, StoreConfig, WebConfig
+from growy.control.control import Control
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
@@ -46,6 +48,7 @@ class House:
     store: Store
     pool: Pool
     fleet: Fleet
+    control: Control
     zones: Zones
     air: Air
     hub: LiveHub
@@ -62,6 +65,7 @@ class House:
             store=self.store,
             pool=self.pool,
             fleet=self.fleet,
+            control=self.control,
             zones=self.zones,
             hub=self.hub,
             health=self.health,
@@ -91,11 +95,13 @@ async def open_house(
             send=air.send,
             tell=lambda event, data, correlation_id: hub.publish_event(event, data, correlation_id),
             persist=lambda device: journal.persist(device),
+            on_change=lambda esp_id: control.device_changed(esp_id),
             clock=clock,
             wall_ms=wall_ms,
         )
         journal = FleetJournal(fleet, store)
-        yield House(store, pool_without_workers(), fleet, Zones(store), air, hub)
+        control = await control_over(store, fleet, air, hub, clock=clock, wall_ms=wall_ms)
+        yield House(store, pool_without_workers(), fleet, control, Zones(store), air, hub)
 
 
 @pytest.fixture
@@ -297,5 +303,6 @@ async def greenhouse(tmp_path: Path, clock: trio.abc.Clock) -> AsyncIterator[Gre
         trio.open_nursery() as nursery,
     ):
         await nursery.start(house.fleet.run)
+        await nursery.start(house.control.run)
         yield Greenhouse(house, web, nursery)
         nursery.cancel_scope.cancel()

@@ -56,8 +56,6 @@ async def test_an_actuator_is_set_up_told_to_the_device_and_confirmed(desk: Desk
     assert {name: said[name] for name in body if name != "actuator_type"} == {
         name: one for name, one in body.items() if name != "actuator_type"
     }
-    # what it does is not known before growyd switches it
-    assert (said["is_active"], said["current_value"], said["last_command_at"]) == (None, None, None)
     assert said["created_at"] is not None
     (told,) = desk.air.to(ESP, "config")[0]["actuators"]
     assert (told["actuator_type"], told["max_runtime_ms"], told["critical"]) == ("relay", 600_000, True)
@@ -77,6 +75,32 @@ async def test_absent_fields_stay_what_they_are(desk: Desk) -> None:
     assert any("energises" in warning for warning in first["warnings"])
 
 
+async def test_limits_are_kept_and_0_takes_them_away(desk: Desk) -> None:
+    await desk.fleet.register(ESP, by="test")
+    limits = {
+        "min_value": 0.2,
+        "max_value": 0.8,
+        "max_runtime_day_seconds": 7200,
+        "dose_ml_per_second": 1.5,
+        "dose_budget_ml": 40.0,
+    }
+    first = await desk.post(f"{ACTUATORS}/18", {"actuator_type": "pwm", **limits})
+    renamed = await desk.post(f"{ACTUATORS}/18", {"name": "Dosing"})
+    free = await desk.post(
+        f"{ACTUATORS}/18", {"min_value": 0, "max_runtime_day_seconds": 0, "dose_budget_ml": 0}
+    )
+
+    assert {name: first[name] for name in limits} == limits
+    assert {name: renamed[name] for name in limits} == limits
+    assert (free["min_value"], free["max_value"]) == (0, 0.8)
+    assert (free["max_runtime_day_seconds"], free["dose_budget_ml"], free["dose_ml_per_second"]) == (
+        None,
+        None,
+        1.5,
+    )
+    assert any("no budget" in warning for warning in free["warnings"])
+
+
 @pytest.mark.parametrize(
     ("gpio", "body", "why"),
     [
@@ -87,6 +111,10 @@ async def test_absent_fields_stay_what_they_are(desk: Desk) -> None:
         (18, {"actuator_type": "pwm", "hardware_type": "pump"}, "not both"),
         (18, {"actuator_type": "relay", "gpio": 19}, "gpio 19"),
         (18, {"actuator_type": "relay", "cooldown_seconds": 3601}, "cooldown_seconds"),
+        (18, {"actuator_type": "pwm", "min_value": 1.5}, "min_value"),
+        (18, {"actuator_type": "pwm", "min_value": 0.6, "max_value": 0.4}, "min_value 0.6"),
+        (18, {"actuator_type": "pump", "max_runtime_day_seconds": 86_401}, "max_runtime_day_seconds"),
+        (18, {"actuator_type": "pump", "dose_budget_ml": 10}, "dose_ml_per_second"),
         (34, {"actuator_type": "relay"}, "can only read"),
         (12, {"actuator_type": "relay"}, "gpio 12"),
         (21, {"actuator_type": "relay"}, "I²C"),

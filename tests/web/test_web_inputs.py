@@ -196,3 +196,30 @@ def test_a_model_that_cannot_be_read_is_found_at_the_start() -> None:
 def test_any_path_is_found_or_refused(path: str) -> None:
     with suppress(NotFound, Invalid):
         router("/a/{b}", "/").find("GET", path)
+
+
+@attrs.frozen
+class Span:
+    from_: Moment
+    to: Moment
+    most_: int = attrs.field(default=1, validator=v.ge(0))
+
+
+def test_a_field_may_be_called_what_python_keeps_for_itself() -> None:
+    span = body_of(b'{"from": 1760000000, "to": 1760000060, "most": 3}', Span)
+    assert span == Span(Moment(1_760_000_000_000), Moment(1_760_000_060_000), 3)
+
+    for body, said in (
+        (b'{"to": 1}', "from: is missing"),
+        (b'{"from": "x", "to": 1}', "from: 'x'"),
+        (b'{"from": 1, "to": 1, "most": -1}', "most: must be >= 0"),
+    ):
+        with pytest.raises(Invalid, match=said):
+            body_of(body, Span)
+
+
+def test_a_body_that_somebody_else_reads_passes_as_it_is() -> None:
+    assert body_of(b'{"name": "x", "conditions": [{"type": "always"}]}', dict[str, object]) == {
+        "name": "x",
+        "conditions": [{"type": "always"}],
+    }

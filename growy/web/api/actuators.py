@@ -52,6 +52,11 @@ class ActuatorBody:
     default_pwm: int | None = attrs.field(default=None, validator=between(0, 255))
     max_runtime_seconds: int | None = attrs.field(default=None, validator=between(0, 86_400))
     cooldown_seconds: int | None = attrs.field(default=None, validator=between(0, 3600))
+    min_value: float | None = attrs.field(default=None, validator=between(0, 1))
+    max_value: float | None = attrs.field(default=None, validator=between(0, 1))
+    max_runtime_day_seconds: int | None = attrs.field(default=None, validator=between(0, 86_400))
+    dose_ml_per_second: float | None = attrs.field(default=None, validator=between(0, 1000))
+    dose_budget_ml: float | None = attrs.field(default=None, validator=between(0, 1_000_000))
     subzone_id: str | None = attrs.field(default=None, validator=v.optional(v.max_len(32)))
     description: str | None = attrs.field(default=None, validator=v.optional(v.max_len(500)))
     pwm_frequency: int | None = attrs.field(default=None, validator=between(1, 40_000))
@@ -128,12 +133,19 @@ def _setup(before: ActuatorSetup | None, gpio: int, body: ActuatorBody) -> tuple
         "default_state": body.default_state,
         "default_pwm": body.default_pwm,
         "cooldown_s": body.cooldown_seconds,
+        "min_value": body.min_value,
+        "max_value": body.max_value,
         "subzone_id": body.subzone_id,
     }
-    if body.max_runtime_seconds is not None:
-        # 0 has always meant "none of its own"; the firmware then has an hour.
-        changes["max_runtime_s"] = body.max_runtime_seconds or None
-    unchanged = {name for name, wish in changes.items() if wish is None and name != "max_runtime_s"}
+    unchanged = {name for name, wish in changes.items() if wish is None}
+    limits = {
+        "max_runtime_s": body.max_runtime_seconds,
+        "max_runtime_day_s": body.max_runtime_day_seconds,
+        "dose_ml_per_s": body.dose_ml_per_second,
+        "dose_budget_ml": body.dose_budget_ml,
+    }
+    # Of these 0 means "none", as it has always done of the first; the actuator then has `[control] max_runtime`.
+    changes |= {name: wish or None for name, wish in limits.items() if wish is not None}
     setup = msgspec.structs.replace(
         setup,
         kind=kind,
@@ -143,6 +155,8 @@ def _setup(before: ActuatorSetup | None, gpio: int, body: ActuatorBody) -> tuple
     warnings = []
     if body.pwm_frequency not in (None, PWM_HZ):
         warnings.append(f"The firmware drives PWM with {PWM_HZ} Hz, whatever pwm_frequency says")
+    if body.dose_budget_ml == 0:
+        warnings.append("dose_budget_ml 0 means no budget; to have nothing dosed, set enabled to false")
     return setup, warnings
 
 

@@ -190,6 +190,7 @@ async def emergency_token(call: Call, body: TokenBody) -> Response:
     broadcast, token = body.token_type == "broadcast", body.token
     if broadcast:
         token = await broadcast_token(app.store, token)
+        app.control.emergencies.core.broadcast_token = token
     await app.fleet.provision_token(esp_id, token, broadcast=broadcast)
     return answer(
         {

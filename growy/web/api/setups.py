@@ -16,11 +16,13 @@ from attrs import validators as v
 from growy.fleet.conversion import canonical, find_sensor, measured
 from growy.fleet.device import Device
 from growy.fleet.hardware import family_of
+from growy.model.control import ActuatorKey
 from growy.model.errors import ActuatorNotFound, GrowyError, Invalid, SensorNotFound
 from growy.model.reading import Bus, Series, SeriesKey
 from growy.model.setup import NO_PIN, ActuatorKind, ActuatorSetup, ItemState, SensorSetup
 from growy.sensors.registry import Registry
 from growy.web.answers import iso
+from growy.web.api.control_records import doing
 from growy.web.api.cures import cure_of
 from growy.web.api.records import item_state, known
 from growy.web.api.series import need_device, place, series_uuid, value_record
@@ -175,7 +177,7 @@ def _calibration(app: App, row: Row) -> object:
 
 
 def actuator_record(app: App, device: Device, setup: ActuatorSetup) -> dict[str, object]:
-    """An actuator as it is set up. What it does now is null until growyd controls it."""
+    """An actuator as it is set up, what it does now, and why."""
     return {
         **setup.notes,
         "id": setup.id,
@@ -193,12 +195,15 @@ def actuator_record(app: App, device: Device, setup: ActuatorSetup) -> dict[str,
         "default_pwm": setup.default_pwm,
         "max_runtime_seconds": setup.max_runtime_s,
         "cooldown_seconds": setup.cooldown_s,
+        "min_value": setup.min_value,
+        "max_value": setup.max_value,
+        "max_runtime_day_seconds": setup.max_runtime_day_s,
+        "dose_ml_per_second": setup.dose_ml_per_s,
+        "dose_budget_ml": setup.dose_budget_ml,
         "zone_id": device.zone_id or None,
         "subzone_id": setup.subzone_id or None,
         "subzone_warning": _subzone_warning(device, setup.subzone_id),
-        "current_value": None,
-        "is_active": None,
-        "last_command_at": None,
+        **doing(app, ActuatorKey(device.esp_id, setup.gpio)),
         **_state(app, device, setup.key),
         "created_at": iso(setup.created_ms) if setup.created_ms else None,
         "updated_at": iso(setup.updated_ms) if setup.updated_ms else None,

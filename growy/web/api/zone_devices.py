@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from growy.fleet.device import ZONE_KEY, Device
-from growy.model.setup import ItemState, ZoneSetup
+from growy.model.setup import ActuatorKind, ItemState, ZoneSetup
 from growy.web.answers import Response, answer, iso
 from growy.web.api.placing import delivered, register, zone_setup
 from growy.web.api.records import device_record, item_state, known, zone_of, zone_record
@@ -109,7 +111,7 @@ async def monitor(call: Call) -> Response:
         for actuator in device.record.actuators:
             group = groups.setdefault(actuator.subzone_id or _by_pin(device, actuator.gpio), _Group())
             shown = actuator_record(app, device, actuator)
-            group.actuators.append({name: shown[name] for name in _SHOWN} | dict.fromkeys(_UNKNOWN))
+            group.actuators.append({name: shown[name] for name in _SHOWN} | _output(shown))
     ordered = sorted(groups.items(), key=lambda one: (one[0] == "", one[0]))
     return answer(
         {
@@ -133,8 +135,17 @@ async def monitor(call: Call) -> Response:
 
 
 _SHOWN = ("esp_id", "gpio", "actuator_type", "hardware_type", "name", "enabled")
-_UNKNOWN = ("state", "pwm_value", "emergency_stopped")
-"""Control remembers these of an actuator; until it is there nobody does."""
+
+
+def _output(shown: Mapping[str, object]) -> dict[str, object]:
+    """What an actuator does, as its device has said; null before it has."""
+    value = shown["current_value"]
+    pwm = shown["hardware_type"] == ActuatorKind.PWM.value
+    return {
+        "state": shown["is_active"],
+        "pwm_value": round(255 * value) if pwm and isinstance(value, float) else None,
+        "emergency_stopped": shown["emergency"],
+    }
 
 
 @attrs.define
