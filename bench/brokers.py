@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-RECOMMENDED = "max_inflight_messages 1000\nmax_queued_messages 0"
+RECOMMENDED = "max_inflight_messages 1000\nmax_queued_messages 0\nset_tcp_nodelay true"
 
 
 def free_port() -> int:

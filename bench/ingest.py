@@ -56,7 +56,7 @@ def bare(port: int, count: int, folder: str) -> float:
 class Growyd:
     """A growyd of its own process, asked over its unix socket."""
 
-    def __init__(self, broker_port: int, folder: str, *, wait: bool = True) -> None:
+    def __init__(self, broker_port: int, folder: str, *, wait: bool = True, settings: str = "") -> None:
         self.web_port = free_port()
         self.socket = f"{folder}/growyd.sock"
         config = Path(folder) / "growy.toml"
@@ -64,7 +64,7 @@ class Growyd:
             f'[broker]\nurl = "mqtt://127.0.0.1:{broker_port}"\n'
             f"[store]\ncommit_interval = {COMMIT_INTERVAL_S}\n"
             f'[node]\ndata_dir = "{folder}"\n[web]\nport = {self.web_port}\n[fleet]\nauto_approve = true\n'
-            '[log]\nlevel = "warning"\n'
+            f'[log]\nlevel = "warning"\n{settings}'
         )
         self.process = python("-m", "growy", "run", "--config", str(config))
         if wait:

@@ -95,7 +95,7 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
     code = "\n".join([*FENCE.findall(text(page)), *INLINE_CODE.findall(prose(page))])
     unknown = {
         words
-        for words in re.findall(r"(?:^|[`/ ])growyd((?: [a-z]+)+)", code, re.MULTILINE)
+        for words in re.findall(r"(?:^|[`/ ])growyd((?: [a-z]+(?:-[a-z]+)*)+)", code, re.MULTILINE)
         if command_at(words.split()) is not None
     }
 

@@ -6,9 +6,10 @@ import re
 from io import StringIO
 from pathlib import Path
 
+import attrs
 from rich.console import Console
 
-from growy.cli.demo_view import DemoDevice, DemoSnapshot, live, summary
+from growy.cli.demo_view import DemoActuator, DemoDevice, DemoSnapshot, live, summary
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,11 +23,42 @@ def figure(name: str, within: str) -> int:
     return int(found[1])
 
 
+def actuator(text: str) -> DemoActuator:
+    """What `DemoActuator` is shown as."""
+    found = re.fullmatch(r"(.+) (on|off|\d+%)(?:: (.+))?", text)
+    assert found, text
+    output = {"on": 1.0, "off": 0.0}.get(found[2])
+    return DemoActuator(
+        name=found[1],
+        output=float(found[2][:-1]) / 100 if output is None else output,
+        why=found[3] or "",
+    )
+
+
+def devices(table: str) -> list[DemoDevice]:
+    """The devices of the table, each in one or more lines; without their newest values."""
+    found: list[DemoDevice] = []
+    for line in table.splitlines():
+        if not line.startswith("│"):
+            continue
+        esp_id, name, status, published, _, does, rule = (cell.strip() for cell in line.split("│")[1:-1])
+        if esp_id:
+            found.append(
+                DemoDevice(esp_id=esp_id, name=name, status=status, published=int(published), values=())
+            )
+        last = found[-1]
+        found[-1] = attrs.evolve(
+            last,
+            actuators=(*last.actuators, *([actuator(does)] if does else [])),
+            rules=(*last.rules, *([rule] if rule else [])),
+        )
+    return found
+
+
 def pictured() -> tuple[str, str, DemoSnapshot]:
     """The live table and the final count of the README, and the snapshot whose picture they claim to be."""
     assert PICTURE is not None
     table, _, final = PICTURE[1].partition("\n\n")
-    rows = re.findall(r"^│ (\S+) +│ (.+?) +│ (\S+) +│ +(\d+) │", table, re.MULTILINE)
     clock = re.match(r"growyd demo, (\d+) s", final)
     latency = re.search(r"p50 (\d+) ms, p99 (\d+) ms", final)
     assert clock is not None
@@ -40,10 +72,7 @@ def pictured() -> tuple[str, str, DemoSnapshot]:
             duration_s=float(clock[1]),
             broker="mqtt://127.0.0.1:1883",
             web="http://127.0.0.1:8000",
-            devices=tuple(
-                DemoDevice(esp_id=esp_id, name=name, status=status, published=int(published), values=())
-                for esp_id, name, status, published in rows
-            ),
+            devices=tuple(devices(table)),
             published=figure("published", final),
             received=figure("received", final),
             derived=figure("derived", final),

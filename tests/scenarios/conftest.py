@@ -31,6 +31,8 @@ class Scene:
     clock: trio.testing.MockClock
     nursery: trio.Nursery
     auto_approve: bool = True
+    settings: dict[str, object] = attrs.field(factory=dict)
+    """Further settings of the daemon, by path."""
     _scope: trio.CancelScope | None = None
     _ended: trio.Event = attrs.field(factory=trio.Event)
     daemon: Daemon | None = None
@@ -58,6 +60,7 @@ class Scene:
                 "fleet.auto_approve": self.auto_approve,
                 "fleet.discovery_burst": 2000,
                 "sensors.deadline": 30.0,
+                **self.settings,
             },
         )
         started: trio.Event = trio.Event()
