@@ -17,9 +17,13 @@ from pathlib import Path
 import numpy as np
 import trio
 
-from growy.config import SensorsConfig, StoreConfig, WebConfig
-from growy.fleet.registry import Fleet
+from growy.config import ControlConfig, SensorsConfig, StoreConfig, WebConfig
+from growy.control.opening import open_control
+from growy.control.performing import Ways
+from growy.fleet.fleet import Fleet
+from growy.fleet.zones import Zones
 from growy.model.reading import NO_SEQ, Bus, Columns, SeriesKey
+from growy.model.time import Moment
 from growy.sensors.pool import SHIPPED_DIR, Pool
 from growy.sensors.registry import Registry
 from growy.sensors.reload import Reloader
@@ -96,13 +100,29 @@ async def main() -> None:
             hub = LiveHub(store.catalog)
             config, registry = SensorsConfig(), Registry()
             staff = Staff(config, registry)
+            fleet = Fleet(auto_approve=True, send=lambda topic, payload, *, retain=False: True)
             app = App(
                 node="god",
                 version="bench",
                 started_ms=int(time.time() * 1000),
                 store=store,
                 pool=Pool(config, staff, registry, Reloader(config, registry, staff, SHIPPED_DIR, None)),
-                fleet=Fleet(auto_approve=True, publish=lambda topic, payload: None),
+                fleet=fleet,
+                control=await open_control(
+                    ControlConfig(),
+                    store,
+                    Ways(
+                        send=lambda topic, payload, **options: True,
+                        tell=hub.publish_event,
+                        note=lambda entry: None,
+                        view=fleet.view,
+                        views=fleet.views,
+                        moment=lambda: Moment(trio.current_time(), int(time.time() * 1000)),
+                    ),
+                    broadcast_token="",
+                    push_offline=fleet.set_offline_rules,
+                ),
+                zones=Zones(store, (), lambda: int(time.time() * 1000)),
                 hub=hub,
                 health=lambda: assess(WELL),
             )

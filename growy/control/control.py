@@ -26,6 +26,7 @@ from growy.control.rules.engine import RuleEngine, RuleStatistics
 from growy.control.samples import trusted
 from growy.control.stops.effects import StopReport
 from growy.control.switchboard import Switchboard
+from growy.control.trying import Trying
 from growy.model.control import ActuatorKey, ActuatorState
 from growy.model.errors import ActuatorNotFound
 from growy.model.events import (
@@ -89,6 +90,7 @@ class Control(Commanding):
         emergencies: Emergencies,
         interlocking: Interlocking,
         handing_over: HandingOver,
+        trying: Trying,
         journal: ControlJournal,
         notices: Notices,
         beat: Callable[[], None] = lambda: None,
@@ -97,6 +99,7 @@ class Control(Commanding):
         self.book = book
         self.emergencies = emergencies
         self.interlocking = interlocking
+        self.trying = trying
         self._handing_over = handing_over
         self._store = store
         self._lookup = lookup
@@ -120,7 +123,8 @@ class Control(Commanding):
             value if fine and value == value else None  # NaN is no value
             for value, fine in zip(columns.value.tolist(), good, strict=True)
         ]
-        self.perform(self._engine.readings(series, values, moment))
+        # Of these and no later ones: others have been received and are still being converted.
+        self.perform(self._engine.readings(series, values, moment, int(columns.rx_ms.max())))
         self._wake.set()
 
     def handle(self, topic: Topic, message: Message | None, now_ms: int) -> None:

@@ -31,9 +31,11 @@ from growy.control.performing import Ways
 from growy.control.rules.book import RuleBook
 from growy.control.rules.effects import Effect
 from growy.control.rules.engine import RuleEngine
+from growy.control.rules.simulation import Limits
 from growy.control.samples import Samples, trusted
 from growy.control.stops.effects import OwedClear
 from growy.control.switchboard import Switchboard
+from growy.control.trying import Trying
 from growy.model.control import ActuatorKey
 from growy.model.reading import Columns
 from growy.model.setup import OfflineRule
@@ -146,6 +148,17 @@ async def open_control(
         note=ways.note,
         wall_ms=lambda: ways.moment().wall_ms,
     )
+    trying = Trying(
+        book,
+        engine,
+        switchboard,
+        lookup,
+        store,
+        views=ways.views,
+        moment=ways.moment,
+        limits=Limits(max_runtime_s=config.max_runtime, max_switches=config.max_switches, day_of=LocalDays()),
+        perform=lambda effects: control.perform(effects),
+    )
     control = Control(
         ways,
         store,
@@ -156,6 +169,7 @@ async def open_control(
         emergencies,
         interlocking,
         handing_over,
+        trying,
         journal,
         notices,
         beat,

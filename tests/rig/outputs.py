@@ -108,7 +108,12 @@ class Outputs:
 
     def _refusal(self, gpio: int, said: dict[str, Any]) -> list[Saying]:
         answer = {"gpio": gpio, "command": said["command"], "success": False, "message": "Driver failed"}
-        return [(f"actuator/{gpio}/response", {**answer, "correlation_id": said["correlation_id"], "seq": self._next()})]
+        return [
+            (
+                f"actuator/{gpio}/response",
+                {**answer, "correlation_id": said["correlation_id"], "seq": self._next()},
+            )
+        ]
 
     def _said(self, replies: tuple[BoardReply, ...]) -> list[Saying]:
         said: list[Saying] = []

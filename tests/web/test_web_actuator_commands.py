@@ -115,7 +115,7 @@ async def test_what_the_device_refuses_is_no_success(desk: Desk) -> None:
 async def test_a_duration_ends_by_itself_and_auto_gives_back(desk: Desk) -> None:
     esp = await desk.new_esp()
     await desk.actuator()
-    said = await desk.post(f"{ACTUATOR}/command", {"command": "ON", "duration": 20})
+    said = await desk.post(f"{ACTUATOR}/command", {"command": "ON", "duration": 60})
     assert said["state"]["why"]["until"] is not None
     assert "s more" in said["state"]["why"]["text"]
     await desk.until(lambda: not esp.outputs.on(18))

@@ -205,6 +205,42 @@ async def test_a_rule_is_tried_on_made_up_values(desk: Desk) -> None:
     assert desk.air.to(ESP, "actuator/18/command") == []
 
 
+async def test_a_trial_that_is_not_dry_switches_for_a_while_and_asks_the_gate(desk: Desk) -> None:
+    esp = await desk.new_esp()
+    await desk.actuator()
+    made = await desk.post(RULES, {**VENT, "enabled": False}, status=201)
+    test = f"{RULES}/{made['id']}/test"
+    wet = {"mock_sensor_values": {SENSOR: 30}, "dry_run": False}
+    said = await desk.post(test, wet)
+    assert (said["would_trigger"], said["dry_run"], said["action_results"][0]["dry_run"]) == (
+        True,
+        False,
+        False,
+    )
+    await desk.until(lambda: esp.outputs.on(18))
+    await desk.until(lambda: not esp.outputs.on(18))  # ten seconds later
+
+    await desk.control.stop(reason="test", by="test")
+    said = await desk.post(test, wet)
+    assert said["action_results"][0]["would_execute"] is False
+    assert "EMERGENCY_STOP_ACTIVE" in said["action_results"][0]["details"]
+    assert not esp.outputs.on(18)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"mock_sensor_values": {f"{ESP}:99": 1}}, "no sensor of the rule"),
+        ({"mock_sensor_values": {SENSOR: "warm"}}, "mock_sensor_values"),
+        ({"mock_time": "noon"}, "no time"),
+    ],
+)
+async def test_what_cannot_be_made_up(desk: Desk, body: dict[str, Any], why: str) -> None:
+    made = await desk.post(RULES, VENT, status=201)
+    said = await desk.post(f"{RULES}/{made['id']}/test", body, status=400)
+    assert why in said["detail"]
+
+
 async def test_a_rule_that_is_not_stored_is_tried_at_another_time(desk: Desk) -> None:
     window = {"type": "time", "start_time": "22:00", "end_time": "06:00"}
     rule = {**VENT, "conditions": [DRY, window]}

@@ -106,7 +106,7 @@ class Compiler:
         self._windows_before = windows
         self._moment = moment
         self._heard_ms = heard_ms
-        self._touch = touch
+        self.touch = touch
         self.now = moment.clock
         self.nodes: dict[str, NodeMemory] = {}
         self.windows: dict[tuple[int, float], Window] = {}
@@ -150,9 +150,6 @@ class Compiler:
     def listen(self, bound: Bound, listener: Listener) -> None:
         if bound.series_id is not None:
             self.listeners.setdefault(bound.series_id, []).append(listener)
-
-    def touch(self) -> None:
-        self._touch()
 
 
 def fill(window: Window, series_id: int, around: Surroundings, moment: Moment, until_ms: int) -> None:

@@ -39,8 +39,7 @@ def compiled(
         for index, action in enumerate(rule.actions)
         if isinstance(action, Pid)
     }
-    told = tuple(record.told(action) for action in rule.actions)
-    return Running(rule, around, memory, compiler, loops, told)
+    return Running(rule, around, memory, compiler, loops, record.under_way(rule))
 
 
 def prints_of(rule: Rule) -> list[str]:

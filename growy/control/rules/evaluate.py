@@ -86,6 +86,8 @@ class Builder(Protocol):
     """What evaluators are made with: `growy.control.rules.compile.Compiler`."""
 
     now: float
+    touch: Callable[[], None]
+    """A memory has changed. Kept, and called later."""
 
     def build(self, condition: Condition, path: str) -> Evaluator: ...
 
@@ -100,9 +102,6 @@ class Builder(Protocol):
 
     def listen(self, bound: Bound, listener: Listener) -> None:
         """It wants to be told of every sample."""
-
-    def touch(self) -> None:
-        """A memory has changed. Kept and called later."""
 
 
 class Listener(Protocol):

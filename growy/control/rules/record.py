@@ -11,7 +11,7 @@ from growy.control.rules.effects import ActionOutcome, Execution, Happened, Resu
 from growy.control.rules.running import Running, Turn
 from growy.control.rules.state import RunMemory
 from growy.model.control import Command, CommandState, RefusalCode
-from growy.model.rules import Action, Delay, Notify, Photoperiod, Pid, Sequence, Switch
+from growy.model.rules import Action, Delay, Notify, Photoperiod, Pid, Rule, Sequence, Switch
 
 _REFUSALS = frozenset(code.value for code in RefusalCode)
 
@@ -87,12 +87,14 @@ def _end(running: Running, run: RunMemory, turn: Turn) -> None:
 
 def _row(running: Running, run: RunMemory, ended_ms: int | None = None) -> Execution:
     rule = running.rule
-    actions = tuple(
-        [
-            ActionOutcome(index=index, what=what, result=result)
-            for index, (what, result) in enumerate(zip(running.told, run.results, strict=True))
-        ]
-    )
+    actions = running.told
+    if any(run.results):
+        actions = tuple(
+            [
+                ActionOutcome(index=one.index, what=one.what, result=result)
+                for one, result in zip(running.told, run.results, strict=True)
+            ]
+        )
     failed = [] if ended_ms is None else [one for one in actions if one.result != Result.ACKNOWLEDGED]
     return Execution(
         id=run.id,
@@ -105,6 +107,13 @@ def _row(running: Running, run: RunMemory, ended_ms: int | None = None) -> Execu
         ended_ms=ended_ms,
         success=None if ended_ms is None else not failed,
         error="; ".join([f"{one.what}: {one.result}" for one in failed]),
+    )
+
+
+def under_way(rule: Rule) -> tuple[ActionOutcome, ...]:
+    """Its actions, none of which has come to its end."""
+    return tuple(
+        ActionOutcome(index=index, what=told(action), result="") for index, action in enumerate(rule.actions)
     )
 
 

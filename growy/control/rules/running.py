@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import attrs
 
 from growy.control.rules.compile import Compiler, Surroundings
-from growy.control.rules.effects import Effect, Hold, Release, ReleaseAll
+from growy.control.rules.effects import ActionOutcome, Effect, Hold, Release, ReleaseAll
 from growy.control.rules.evaluate import NEVER, Bound, Evaluator
 from growy.control.rules.state import ClaimMemory, Memory
 from growy.model.control import OFF, ActuatorKey, Claim, Rank
@@ -61,6 +61,7 @@ class Running:
         "early",
         "evaluated",
         "from_ms",
+        "issued_by",
         "memory",
         "only_off",
         "pid_bounds",
@@ -70,6 +71,7 @@ class Running:
         "rule",
         "shifting",
         "told",
+        "touch",
         "watchful",
     )
 
@@ -80,15 +82,18 @@ class Running:
         memory: Memory,
         compiled: Compiler,
         pid_bounds: dict[int, Bound],
-        told: tuple[str, ...],
+        told: tuple[ActionOutcome, ...],
     ) -> None:
         self.rule = rule
         self.around = around
         self.memory = memory
         self.compiled = compiled
+        self.touch = compiled.touch
+        """Something has changed that is to be remembered."""
         self.root: Evaluator = compiled.build(rule.condition)
         memory.nodes = compiled.nodes
         self.prefix = f"rule:{rule.id}/"
+        self.issued_by = f"rule:{rule.name}"
         self.claims: dict[str, Claim] = {}
         """By action, or step of a sequence; those that have run out are dropped with the next turn."""
         self.basis = self.root.basis
@@ -110,7 +115,7 @@ class Running:
         )
         """While it holds it acts again and again."""
         self.told = told
-        """Its actions in words."""
+        """Its actions in words, under way."""
         self.early = tuple(_early(rule.actions))
         self.shifting = compiled.choice or (self.repeats and len(self.root.basis) > 1)
         """Whether what its claims rest on can change while its answer does not."""
@@ -126,10 +131,6 @@ class Running:
     @property
     def timed(self) -> bool:
         return self.compiled.timed or bool(self.memory.lights)
-
-    def touch(self) -> None:
-        """Something has changed that is to be remembered."""
-        self.compiled.touch()
 
     def correlation_id(self, number: int) -> str:
         return f"{self.rule.id}-{number}"
@@ -163,7 +164,7 @@ class Running:
             since=turn.now,
             until=until,
             basis=self._basis_of(part),
-            issued_by=f"rule:{self.rule.name}",
+            issued_by=self.issued_by,
             execution=execution,
         )
         self.claims[part] = claim
@@ -218,7 +219,7 @@ class Running:
                 rank=rank_of(self.rule, action, claim.value),
                 priority=self.rule.priority,
                 basis=self._basis_of(part),
-                issued_by=f"rule:{self.rule.name}",
+                issued_by=self.issued_by,
             )
             if said != claim:
                 self.claims[part] = said
@@ -268,7 +269,7 @@ class Running:
                 since=one.since,
                 until=math.inf if one.until is None else one.until,
                 basis=self._basis_of(part),
-                issued_by=f"rule:{self.rule.name}",
+                issued_by=self.issued_by,
                 execution=one.execution,
             )
             self.claims[part] = claim

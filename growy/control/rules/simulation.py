@@ -89,15 +89,13 @@ class _WatchedEngine(RuleEngine):
     watcher: Watcher
 
     def overheard(self, series_id: int, value: float, moment: Moment) -> None:
-        """A good reading of earlier, which was not shown."""
+        """A good reading of earlier, which was not shown; one that is comes next."""
         sample = self._samples.of(series_id)
-        held = sample.value, sample.failed
         sample.value, sample.failed = value, False
         for running in self._rules.by_series.get(series_id, ()):
             for listener in running.compiled.listeners.get(series_id, ()):
                 if isinstance(listener, RateOfChangeEvaluator):
                     listener.sampled(moment.clock, moment.wall_ms)
-        sample.value, sample.failed = held
 
     def _turn(self, running: Running, verdict: bool | None, turn: Turn) -> None:
         before = running.memory.verdict

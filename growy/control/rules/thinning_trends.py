@@ -1,8 +1,7 @@
 """Which readings can change the answer of a difference or of a slope. Pure; part of `thinning`.
 
-Answers are computed here for many readings at once, the engine computes them one by one. Where the two might come out
-differently because they add up in another order, or because an age lies exactly at its limit, the reading is kept and
-the engine decides.
+Answers are computed here for many readings at once, the engine computes them one by one. Where a slope might come out
+differently because it is added up in another order, the reading is kept and the engine decides.
 """
 
 from __future__ import annotations
@@ -22,8 +21,6 @@ from growy.model.rules import Difference, RateOfChange
 Flags: TypeAlias = npt.NDArray[np.bool_]
 Rows: TypeAlias = npt.NDArray[np.intp]
 
-MARGIN_S = 0.01
-"""An age that near to its limit is the engine's to judge."""
 TOLERANCE = 1e-6
 """A slope that near to its limit, relative to what goes into it, is the engine's to judge."""
 UNSURE, NONE = 3, 2
@@ -131,7 +128,7 @@ class Pair:
         self._series = (a, b)
         self._ages_s = (max_age_a_s, max_age_b_s)
         self._last = (_Last(), _Last())
-        self._answer = 0
+        self._answer = False
         self._run = self._consecutive
         """How many samples have had this answer, as far as that matters."""
         self._partners: tuple[Rows, Flags, FloatArray, FloatArray] | None = None
@@ -144,24 +141,21 @@ class Pair:
             return
         is_a = piece.series[rows] == self._series[0]
         clock, good, values = piece.clock[rows], piece.good[rows], piece.value[rows]
-        fresh, unsure, newest = [], np.zeros(len(rows), np.bool_), []
+        fresh, newest = [], []
         for mine, age_s, last in zip((is_a, ~is_a), self._ages_s, self._last, strict=True):
             failed, value, at = _filled(mine, good, values, clock, last)
-            age = clock - at
-            fresh.append(~failed & (age <= age_s))
-            unsure |= ~failed & (np.abs(age - age_s) < MARGIN_S)
+            fresh.append(~failed & (clock - at <= age_s))
             newest.append(value)
         with np.errstate(invalid="ignore"):
             said = np.asarray(self._compare(newest[1] - newest[0], self._value))  # type: ignore[arg-type]
-        answers = (said & fresh[0] & fresh[1]).astype(np.int8)
-        answers[unsure] = UNSURE
-        begins = (answers != np.append(self._answer, answers[:-1])) | (answers == UNSURE)
+        answers = said & fresh[0] & fresh[1]
+        begins = answers != np.append(self._answer, answers[:-1])
         # How many samples lie between each and the beginning of its run.
         number = np.arange(len(rows))
         start = np.maximum.accumulate(np.where(begins, number, -self._run))
         since = number - start
         piece.keep[rows] |= since < self._consecutive
-        self._answer, self._run = int(answers[-1]), min(int(since[-1]) + 1, self._consecutive)
+        self._answer, self._run = bool(answers[-1]), min(int(since[-1]) + 1, self._consecutive)
         self._partners = (rows, is_a, newest[0], newest[1])
 
     def partners(self, piece: Piece) -> Iterator[tuple[int, tuple[int, float]]]:

@@ -10,6 +10,7 @@ older by it, and neither do cool-downs nor timers go on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import attrs
@@ -107,7 +108,8 @@ def trial(
     engine = RuleEngine(
         samples,
         series_of=found.__getitem__,
-        max_age_of=around.max_age_of,
+        # A sensor that has never sent anything, and has a made-up value: nobody knows how often it would.
+        max_age_of=lambda series_id: math.inf if series_id < 0 else around.max_age_of(series_id),
         place_of=around.place_of,
         output_of=around.output_of,
         history=_History(around, values, moment, then),

@@ -49,17 +49,15 @@ class ReplayBody:
 async def test(call: Call, body: TestBody) -> Response:
     """Whether a rule would act. With `dry_run` false it does act, through the safety gate, if it would."""
     rule_id = call.path["rule_id"]
-    trial = await call.app.control.book.trial(
-        rule_id, None, mocks=body.mock_sensor_values, at=body.mock_time, dry_run=body.dry_run, by=BY
+    trial = call.app.control.trying.trial(
+        rule_id, mocks=body.mock_sensor_values, at=body.mock_time, dry_run=body.dry_run, by=BY
     )
     return answer(trial_record(trial, rule_id, call.app.control.book.need(rule_id).rule.name))
 
 
 async def test_document(call: Call, body: DocumentTestBody) -> Response:
     """The same of a rule that is not stored; it never acts."""
-    trial = await call.app.control.book.trial(
-        None, body.rule, mocks=body.mock_sensor_values, at=body.mock_time, dry_run=True, by=BY
-    )
+    trial = call.app.control.trying.trial_of(body.rule, mocks=body.mock_sensor_values, at=body.mock_time)
     return answer(trial_record(trial, None, str(body.rule.get("name", ""))))
 
 
@@ -93,7 +91,7 @@ async def replay(call: Call, body: ReplayBody) -> Response:
             "from must lie before to, at most a year",
             details={"faults": [f"from: {iso(from_ms)} to {iso(to_ms)} is not between nothing and a year"]},
         )
-    report = await call.app.control.book.replay(
+    report = await call.app.control.trying.replay(
         rule_ids=body.rule_ids, documents=body.rules, from_ms=from_ms, to_ms=to_ms
     )
     return answer(report_record(report))
