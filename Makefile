@@ -12,7 +12,7 @@ demo: $(RUN)
 	@$(BIN)/growyd demo $(ARGS)
 
 test: $(DEV)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 3 $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check growy sensor_libs tests bench
@@ -26,6 +26,9 @@ bench: $(DEV)
 	$(BIN)/python -m bench.wire
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.fleet
+	$(BIN)/python -m bench.rules
+	$(BIN)/python -m bench.replay
+	$(BIN)/python -m bench.control
 	$(BIN)/python -m bench.ingest
 
 $(VENV)/bin/python:

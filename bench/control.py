@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, Queue
 
+import apsw
 import paho.mqtt.client as paho
 import trio
 
@@ -224,6 +225,22 @@ def stops(growyd: Growyd, peer: Peer, count: int) -> list[float]:
     return delays
 
 
+def latches(folder: str, count: int) -> list[float]:
+    """What the disk alone costs: a row in a database that is forced to it, as growy.db is."""
+    db = apsw.Connection(f"{folder}/bare.db")
+    db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", "full")
+    db.execute("CREATE TABLE stop (id INTEGER PRIMARY KEY, reason TEXT)")
+    delays = []
+    for number in range(count):
+        at = time.perf_counter()
+        db.execute("INSERT INTO stop (reason) VALUES (?)", (f"bench {number}",))
+        delays.append(time.perf_counter() - at)
+        time.sleep(0.1)
+    db.close()
+    return delays
+
+
 def told(delays: list[float]) -> tuple[float, float]:
     """p50 and p99, ms."""
     return statistics.median(delays) * 1000, statistics.quantiles(delays, n=100)[98] * 1000
@@ -244,9 +261,11 @@ def main(seconds: float) -> None:
             p50, p99 = told(reactions(peer, seconds))
         print(f"reading_to_command at 500 msg/s: p50={p50:.1f}ms p99={p99:.1f}ms (aim: p99 <= 20 ms)")
         print(f"bare_echo p50={bare50:.1f}ms p99={bare99:.1f}ms ratio_p50={p50 / bare50:.1f}")
-        with load(port, 1000, 2 * seconds):
+        with load(port, 1000, 3 * seconds):
             p50, p99 = told(stops(growyd, peer, int(seconds * 4)))
+            bare50, bare99 = told(latches(folder, int(seconds * 4)))
         print(f"request_to_stop_order at 1000 msg/s: p50={p50:.1f}ms p99={p99:.1f}ms (aim: p99 <= 10 ms)")
+        print(f"bare_latch p50={bare50:.1f}ms p99={bare99:.1f}ms ratio_p50={p50 / bare50:.1f}")
         peer.close()
         growyd.stop()
 

@@ -145,7 +145,7 @@ def kinds_of_rules(device: int) -> list[tuple[Condition, tuple[Action, ...], flo
     last: list[tuple[Condition, tuple[Action, ...], float]] = [
         (
             TimeWindow(start_min=0, end_min=1440),
-            (Photoperiod(actuator=special, on_min=360, light_min=960, ramp_min=30),),
+            (Photoperiod(actuator=special, on_min=360, light_min=960),),
             0,
         ),
         (

@@ -104,6 +104,8 @@ class Control(Commanding):
         self._store = store
         self._lookup = lookup
         self._beat = beat
+        self._planned = -math.inf
+        """When the loop looks again by itself."""
         self._places: dict[str, tuple[tuple[SensorSetup, ...], str]] = {}
         """By device: where its sensors stand, as rules were told last."""
 
@@ -123,9 +125,14 @@ class Control(Commanding):
             value if fine and value == value else None  # NaN is no value
             for value, fine in zip(columns.value.tolist(), good, strict=True)
         ]
+        self._journal.heard(len(columns))
         # Of these and no later ones: others have been received and are still being converted.
         self.perform(self._engine.readings(series, values, moment, int(columns.rx_ms.max())))
-        self._wake.set()
+        self._look_again()
+
+    def committed(self, columns: Columns) -> None:
+        """Readings that were taken are on disk: what rules remember of them may be, too."""
+        self._journal.committed(len(columns))
 
     def handle(self, topic: Topic, message: Message | None, now_ms: int) -> None:
         """Any message of a device that is not a reading; after the fleet has taken it."""
@@ -150,7 +157,7 @@ class Control(Commanding):
                 self.perform(self._switchboard.unlatched(topic.esp_id, moment))
             case _:
                 return
-        self._wake.set()
+        self._look_again()
 
     def device_changed(self, esp_id: str) -> None:
         """The fleet has news of a device: it came, went, booted, was set up, or deleted."""
@@ -190,6 +197,11 @@ class Control(Commanding):
         self.perform(self._escalation.tick(moment))
         self._forget_ended_claims()
 
+    def _look_again(self) -> None:
+        """Wakes the loop if something is due sooner than it knows. Called per batch of readings, so it is cheap."""
+        if self._next_due() < self._planned:
+            self._wake.set()
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. A fault in here ends the daemon: systemd starts it again."""
         async with trio.open_nursery() as nursery:
@@ -203,6 +215,7 @@ class Control(Commanding):
                 self._beat()
                 self._wake = trio.Event()
                 due = min(self._next_due(), self.emergencies.core.next_due(), trio.current_time() + TICK_S)
+                self._planned = due
                 with trio.move_on_at(due):
                     await self._wake.wait()
 

@@ -80,14 +80,6 @@ class EmergencyStatistics:
     """Stops that the disk has not taken yet."""
 
 
-@attrs.frozen(eq=False)
-class _Waiting:
-    """A stop that the disk has yet to take."""
-
-    row: StopRow
-    written: trio.Event = attrs.field(factory=trio.Event)
-
-
 class Emergencies:
     """Trio thread only.
 
@@ -119,7 +111,7 @@ class Emergencies:
         self._changed = changed
         self._tell = tell
         self._note = note
-        self._unwritten: dict[str, _Waiting] = {}
+        self._unwritten: dict[str, StopRow] = {}
         self._owed: dict[str, str | None] = {}
         """Of devices that have yet to be let go, what the disk has yet to take."""
         self._write_now = trio.Event()
@@ -145,20 +137,30 @@ class Emergencies:
             by=by,
             since_ms=moment.wall_ms,
         )
-        waiting = self._unwritten[stop.id] = _Waiting(StopRow(stop=stop))
-        self._write_now.set()
+        row = self._unwritten[stop.id] = StopRow(stop=stop)
         # A client that hangs up must not take its stop along.
         with trio.CancelScope(shield=True), trio.move_on_after(PATIENCE_S):
-            await waiting.written.wait()
-        durable = waiting.written.is_set()
+            await self._latch(row)
+        durable = stop.id not in self._unwritten
         before = self._messages
         self.carry_out(self.core.stop(stop, self._moment()))
         self._ordered += 1
         self._changed()
         if not durable:
+            self._write_now.set()
             log.error("an emergency stop is in force that the disk has not taken yet", stop=stop.id)
         self._announce(stop, by, begins=True, reason=reason)
         return Ordered(report=self.report(stop.id), durable=durable, sent=self._messages - before)
+
+    async def _latch(self, row: StopRow) -> None:
+        """Nothing stands between the request and the disk: not the queue of the store, and no other task."""
+        try:
+            await self._store.submit_control(ControlBatch(stops=[row])).wait()
+        except StoreError as error:
+            log.error("an emergency stop could not be written", stop=row.stop.id, error=str(error))
+            self._write_now.set()
+        else:
+            self._unwritten.pop(row.stop.id, None)
 
     async def clear(
         self, *, esp_id: str | None, gpio: int | None, reason: str, by: str, wait_s: float
@@ -300,10 +302,9 @@ class Emergencies:
     async def write(self) -> None:
         """Writes what waits, now. Raises StoreError."""
         while self._unwritten:
-            stop_id, waiting = next(iter(self._unwritten.items()))
-            await self._store.write_registry(control=ControlBatch(stops=[waiting.row]))
+            stop_id, row = next(iter(self._unwritten.items()))
+            await self._store.write_registry(control=ControlBatch(stops=[row]))
             self._unwritten.pop(stop_id, None)
-            waiting.written.set()
         for esp_id, one in self.core.take_owed().items():
             self._owed[esp_id] = None if one is None else msgspec.json.encode(one).decode()
         if self._owed:

@@ -18,7 +18,7 @@ from growy.store.control import ControlBatch, ControlRegistry, write_control
 from growy.store.devices import DeviceRow, read_devices, write_devices
 from growy.store.keyed import read_keyed, write_keyed
 from growy.store.readers import Readers
-from growy.store.writer import Writer, transaction
+from growy.store.writer import Submitted, Writer, transaction
 from growy.store.zones import ZoneRow, delete_zones, read_zones, write_zones
 
 EVERYTHING = AuditFilter()
@@ -84,6 +84,16 @@ class Registry(ControlRegistry):
                     write_audit(db, audit, self._audit_rows)
 
         await self._registry_writer.run(write, db)
+
+    def submit_control(self, control: ControlBatch) -> Submitted:
+        """As `write_registry(control=...)`, for an emergency stop: under way when this returns, whoever waits."""
+        db = self._registry
+
+        def write() -> None:
+            with transaction(db):
+                write_control(db, control, self._history_rows)
+
+        return self._registry_writer.submit(write, db)
 
     async def upsert_devices(self, rows: Sequence[DeviceRow]) -> None:
         """What the fleet knows about devices. Rare: per change of state, not per heartbeat. As `write_registry`."""

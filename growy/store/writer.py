@@ -48,6 +48,23 @@ class _Job:
     done: trio.Event = attrs.field(factory=trio.Event)
 
 
+@attrs.frozen(eq=False)
+class Submitted:
+    """A job that the thread has, and that is done whether anybody waits for it or not."""
+
+    _job: _Job
+    _failed: Callable[[], None]
+
+    @property
+    def done(self) -> bool:
+        return self._job.done.is_set()
+
+    async def wait(self) -> None:
+        """Until it is done; may be cancelled, and called again. Raises StoreError, as `Writer.run`."""
+        await self._job.done.wait()
+        self._failed()
+
+
 class Writer:
     """Runs callables in order in its own thread."""
 
@@ -70,27 +87,38 @@ class Writer:
         Raises:
             StoreError: SQLite or the kernel refused (`StoreUnavailable`: full or read-only, try again).
         """
+        answers: list[T] = []
+
+        def answered() -> None:
+            answers.append(call())
+
+        async with self._room:
+            submitted = self.submit(answered, db)
+            with trio.CancelScope(shield=True):
+                await submitted.wait()
+        return answers[0]
+
+    def submit(self, call: Callable[[], None], db: apsw.Connection) -> Submitted:
+        """Hands the job over this moment, also when more wait than may: for what nothing must hold up. As `run`."""
         if self._closed:
             raise StoreError("the store is closed")
-        answers: list[T] = []
         errors: list[BaseException] = []
 
         def work() -> None:
             try:
-                answers.append(call())
+                call()
             except BaseException as error:  # noqa: BLE001 - raised again in the caller, who waits for it
                 errors.append(error)
 
+        def failed() -> None:
+            for error in errors:
+                if isinstance(error, apsw.Error | OSError):
+                    raise typed(error, self._directory, db) from error
+                raise error
+
         job = _Job(work)
-        async with self._room:
-            self._jobs.put(job)
-            with trio.CancelScope(shield=True):
-                await job.done.wait()
-        for error in errors:
-            if isinstance(error, apsw.Error | OSError):
-                raise typed(error, self._directory, db) from error
-            raise error
-        return answers[0]
+        self._jobs.put(job)
+        return Submitted(job, failed)
 
     async def close(self) -> None:
         """Finish what is queued, then end the thread. Takes no more jobs."""

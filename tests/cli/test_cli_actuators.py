@@ -116,6 +116,8 @@ async def test_what_is_not_confirmed_is_no_success_for_who_waits(desk: Desk, run
 async def test_what_the_gate_refuses_is_told_with_the_cure(desk: Desk, run: Run) -> None:
     await desk.new_esp()
     await desk.actuator(cooldown_s=600)
+    for value in ("on", "off"):
+        assert (await run("set", ESP, 18, value, "--wait")).exit_code == ExitCode.OK
     done = await run("set", ESP, 18, "on")
     assert done.exit_code == ExitCode.FAILED
     assert "must stay off" in done.stderr

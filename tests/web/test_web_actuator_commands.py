@@ -130,8 +130,9 @@ async def test_a_duration_ends_by_itself_and_auto_gives_back(desk: Desk) -> None
 
 async def test_the_gate_says_no_with_its_code_and_when_to_ask_again(desk: Desk) -> None:
     await desk.new_esp()
-    # Of what has only just been set up nobody knows how long it has been off.
     await desk.actuator(cooldown_s=600)
+    for command in ("ON", "OFF"):
+        assert (await desk.post(f"{ACTUATOR}/command", {"command": command}))["acknowledged"]
     said = await desk.post(f"{ACTUATOR}/command", {"command": "ON"}, status=409)
 
     assert said["error"]["code"] == "SAFETY_REJECTED"
