@@ -238,7 +238,7 @@ async def open_daemon(
             on_request=enhanced.take,
             on_seen=fleet.seen,
             on_readings=listeners,
-            on_committed=on_committed,
+            on_committed=partial(committed, control, on_committed),
             setup_of=setups.setup_of,
             committed=await store.newest_commits(memory_for(config.broker.intake_limit)),
         )
@@ -294,6 +294,13 @@ def hear(fleet: Fleet, control: Control, topic: Topic, message: Message | None, 
     """Whatever a device says that is not a reading: the fleet first, which answers heartbeats."""
     fleet.handle(topic, message, now_ms)
     control.handle(topic, message, now_ms)
+
+
+def committed(control: Control, on_committed: Callable[[Columns], None] | None, columns: Columns) -> None:
+    """Readings are on disk: control may write what it made of them."""
+    control.committed(columns)
+    if on_committed is not None:
+        on_committed(columns)
 
 
 def connection_changed(fleet: Fleet, control: Control, connected: bool) -> None:

@@ -54,21 +54,20 @@ class Accounts:
         Returns how high its output may be, and until when by the clock, as long as the device has said nothing; and
         until when what an earlier process sent may be under way, or have it on.
         """
+        day = self.day_of(moment.wall_ms)
         untouched = new and key not in self._met and key not in self._stored
         self._met.add(key)
-        watchless_s = 0.0 if untouched else unwatched_s(self._timing, setup, view, WRITTEN_WITHIN_S)
-        day = self.day_of(moment.wall_ms)
+        if untouched:
+            self._accounts[key] = ledger.untouched(moment, day)
+            return OFF, -math.inf, -math.inf
+        watchless_s = unwatched_s(self._timing, setup, view, WRITTEN_WITHIN_S)
         stored = self._stored.pop(key, None)
         account = self._accounts[key] = ledger.opened(stored, setup, moment, day, watchless_s)
-        before_until = -math.inf if untouched else moment.clock + watchless_s
+        before_until = moment.clock + watchless_s
         if stored is None or not account.on:
             return OFF, -math.inf, before_until
-        gone_s = max(0.0, (moment.wall_ms - stored.as_of_ms) / 1000)
-        until = moment.clock + watchless_s - gone_s
-        if until <= moment.clock:
-            # Its lease was over before this process began.
-            self._accounts[key] = ledger.switched(account, OFF, setup, moment, day, self.max_runtime_s)
-        return FULL, until, before_until
+        # Only the wall could tell that its lease is over already, and that may have jumped.
+        return FULL, before_until, before_until
 
     def drop(self, key: ActuatorKey) -> None:
         self._accounts.pop(key, None)

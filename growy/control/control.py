@@ -221,7 +221,8 @@ class Control(Commanding):
 
     async def flush(self) -> None:
         """For the stop: what control remembers is on disk. What runs goes on until its lease is over."""
-        await self._journal.write()
+        for _page in ("the one that waited for its readings", "what came since"):
+            await self._journal.write()
 
     # --- emergency stop, interlocks -----------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 Control never waits for it. What safety is judged by after a restart (accounts, claims, states of rules) is written at
 once, what people read later with it or some seconds afterwards. A disk that refuses only delays: the memory is the
 truth, what waits is bounded, and what is given up is counted.
+
+What rules remember and did is written when the readings that it contains are (`rule_pages`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
+from growy.control.rule_pages import Page, RulePages
 from growy.model.control import ActuatorKey, Ledger
 from growy.model.errors import StoreError
 from growy.ops.log import get_log
@@ -26,8 +29,6 @@ log = get_log(__name__)
 PERIOD_S = 5.0
 """History waits that long for something urgent to travel with."""
 RETRY_S = 5.0
-STATES_S = 60.0
-"""What rules remember and readings bring back (a slope, an integral) is written that often; all else at once."""
 MAX_WAITING = 2000
 """Rows of the history that wait for a disk that refuses."""
 
@@ -52,16 +53,11 @@ class ControlJournal:
 
     def __init__(self, store: Store, *, states: Callable[[], Sequence[RuleState]] = lambda: ()) -> None:
         self._store = store
-        self._states = states
+        self._pages = RulePages(states)
         self._ledgers: dict[ActuatorKey, Ledger | None] = {}
         self._claims: dict[tuple[ActuatorKey, str], ClaimRow | None] = {}
-        self._rules: dict[str, RuleState] = {}
-        self._tallies: dict[str, RuleTally] = {}
-        self._executions: dict[int, ExecutionRow] = {}
         self._history: deque[HistoryRow] = deque()
         self._urgent = trio.Event()
-        self._states_due = False
-        self._states_at = -STATES_S
         self._turn = trio.Lock()
         self._writes = self._rows = self._failed = self._dropped = 0
         self._last_error = ""
@@ -89,18 +85,24 @@ class ControlJournal:
 
     def states_changed(self) -> None:
         """Rules remember something new that a restart must not forget."""
-        self._states_due = True
+        self._pages.changed()
         self._urgent.set()
 
+    def heard(self, readings: int) -> None:
+        """So many readings have been given to the rules."""
+        self._pages.heard(readings)
+
+    def committed(self, readings: int) -> None:
+        """So many more of them, the oldest, are on disk."""
+        if self._pages.committed(readings):
+            self._urgent.set()
+
     def tally(self, rule_id: str, tally: RuleTally) -> None:
-        self._tallies[rule_id] = tally
+        self._pages.tally(rule_id, tally)
 
     def execution(self, row: ExecutionRow) -> None:
         """An execution has begun, or gone on."""
-        self._executions[row.id] = row
-        while len(self._executions) > MAX_WAITING:
-            self._executions.pop(next(iter(self._executions)))
-            self._dropped += 1
+        self._pages.execution(row)
 
     def history(self, row: HistoryRow) -> None:
         self._history.append(row)
@@ -140,29 +142,31 @@ class ControlJournal:
 
     def _take(self) -> ControlBatch:
         self._urgent = trio.Event()
-        now = trio.current_time()
-        if self._states_due or now - self._states_at >= STATES_S:
-            self._states_due, self._states_at = False, now
-            self._rules.update({state.rule_id: state for state in self._states()})
+        page = self._pages.take(trio.current_time())
         batch = ControlBatch(
-            tallies=self._tallies,
-            rule_states=tuple(self._rules.values()),
-            executions=tuple(self._executions.values()),
+            tallies=page.tallies,
+            rule_states=tuple(page.states.values()),
+            executions=tuple(page.executions.values()),
             ledgers=self._ledgers,
             claims=tuple(row for row in self._claims.values() if row is not None),
             deleted_claims=tuple(key for key, row in self._claims.items() if row is None),
             history=tuple(self._history),
         )
-        self._tallies, self._rules, self._executions = {}, {}, {}
         self._ledgers, self._claims = {}, {}
         self._history.clear()
+        if self._pages.overdue:
+            self._urgent.set()
         return batch
 
     def _put_back(self, batch: ControlBatch) -> None:
         """Under what has come meanwhile: the newer of the same counts."""
-        self._tallies = {**batch.tallies, **self._tallies}
-        self._rules = {**{one.rule_id: one for one in batch.rule_states}, **self._rules}
-        self._executions = {**{one.id: one for one in batch.executions}, **self._executions}
+        self._pages.put_back(
+            Page(
+                {one.rule_id: one for one in batch.rule_states},
+                {one.id: one for one in batch.executions},
+                dict(batch.tallies),
+            )
+        )
         self._ledgers = {**batch.ledgers, **self._ledgers}
         gone = dict.fromkeys(batch.deleted_claims)
         kept = {(row.actuator, row.holder): row for row in batch.claims}
@@ -177,7 +181,7 @@ class ControlJournal:
             writes=self._writes,
             rows=self._rows,
             failed_writes=self._failed,
-            dropped=self._dropped,
-            waiting=len(self._history) + len(self._executions),
+            dropped=self._dropped + self._pages.dropped,
+            waiting=len(self._history) + self._pages.waiting,
             last_error=self._last_error,
         )

@@ -115,6 +115,12 @@ def opened(
     )
 
 
+def untouched(moment: Moment, day: Day) -> Account:
+    """Of an actuator that was set up this moment, and that nobody can have switched: it has rested for ever."""
+    fresh = Ledger(as_of_ms=moment.wall_ms, day=day.name, rest_ms=round(UNKNOWN_S * 1000))
+    return Account(fresh, moment.clock, opened_at=moment.clock)
+
+
 def counted(account: Account, setup: ActuatorSetup | None, moment: Moment, day: Day) -> Account:
     """The account as of now. Time over a midnight counts for the new day."""
     elapsed_s = max(0.0, moment.clock - account.clock)
@@ -146,7 +152,7 @@ def switched(
     Args:
         value: 0 to 1.
         max_runtime_s: limit of a run where the setup has none.
-        found: it was found on, and nobody knows since when.
+        found: it was found so, and nobody knows since when.
     """
     account = counted(account, setup, moment, day)
     ledger = account.ledger
@@ -167,8 +173,11 @@ def switched(
         return attrs.evolve(account, ledger=ledger, doubt_s=0.0, before=before, before_clock=before_clock)
     if value > OFF:
         return attrs.evolve(account, ledger=msgspec.structs.replace(ledger, value=value))
-    account = attrs.evolve(account, doubt_s=0.0, before=None)
+    doubtful, account = account.doubt_s > 0, attrs.evolve(account, doubt_s=0.0, before=None)
     if not account.on:
+        if doubtful and not found:
+            # It was switched off now, and may have been on until then.
+            return attrs.evolve(account, ledger=msgspec.structs.replace(ledger, rest_ms=0))
         return account
     spent = _limit_s(setup, max_runtime_s) - ledger.run_ms / 1000 < LEAST_S
     ledger = msgspec.structs.replace(

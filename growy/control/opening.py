@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 import attrs
 import msgspec
@@ -26,12 +27,14 @@ from growy.control.journal import ControlJournal
 from growy.control.lookup import Lookup
 from growy.control.notices import Notices
 from growy.control.output_state import Timing
+from growy.control.past import needed, read_past
 from growy.control.people import claim_of
 from growy.control.performing import Ways
 from growy.control.rules.book import RuleBook
 from growy.control.rules.effects import Effect
 from growy.control.rules.engine import RuleEngine
 from growy.control.rules.simulation import Limits
+from growy.control.rules.state import is_under_way
 from growy.control.samples import Samples, trusted
 from growy.control.stops.effects import OwedClear
 from growy.control.switchboard import Switchboard
@@ -46,8 +49,6 @@ from growy.store.rules import RuleState
 from growy.store.store import Store
 
 log = get_log(__name__)
-
-EVERYTHING = 1 << 30
 
 
 async def open_control(
@@ -77,13 +78,14 @@ async def open_control(
     began = Moment(started.clock, latest_ms)
 
     lookup = Lookup(store.catalog, ways.view, config.min_max_age)
+    history: Callable[[int, int], Iterable[tuple[int, float]]] = partial(_history, store)
     engine = RuleEngine(
         Samples(),
         series_of=lookup.series_of,
         max_age_of=lookup.max_age_s,
         place_of=lookup.place_of,
         output_of=lambda key: _output_of(switchboard, key),
-        history=lambda series_id, since_ms: _history(store, series_id, since_ms),
+        history=lambda series_id, since_ms: history(series_id, since_ms),
         last_execution=await store.last_execution_id(),
     )
     switchboard = Switchboard(
@@ -174,11 +176,16 @@ async def open_control(
         notices,
         beat,
     )
-    await _end_what_was_cut_off(store)
+    await _end_what_was_cut_off(store, states)
+    rows = await store.rules()
+    saved_ms = max((one.as_of_ms for one in states), default=latest_ms)
+    past = await read_past(store, needed(book.readable(rows), lookup.series_of), saved_ms)
+    history = past.history
     engine.catching_up = True
-    effects = book.load(await store.rules(), states, began)
-    effects += _catch_up(engine, store.tail.recent(EVERYTHING), began)
+    effects = book.load(rows, states, began)
+    effects += _catch_up(engine, past.columns, began)
     engine.catching_up = False
+    history = partial(_history, store)
     control.perform(effects)
     claims = [claim_of(row, began) for row in await store.claims()]
     control.remember_claims([claim for claim in claims if claim is not None])
@@ -209,9 +216,14 @@ def _catch_up(engine: RuleEngine, columns: Columns, began: Moment) -> list[Effec
     return effects
 
 
-async def _end_what_was_cut_off(store: Store) -> None:
-    """Executions that were under way when growyd ended: nobody will hear how they went."""
-    cut_off = await store.unended_executions()
+async def _end_what_was_cut_off(store: Store, states: Sequence[RuleState]) -> None:
+    """Executions that were under way when growyd ended and that no rule goes on with: nobody hears how they went."""
+    remembered = {one.rule_id: one.state for one in states}
+    cut_off = [
+        row
+        for row in await store.unended_executions()
+        if not is_under_way(remembered.get(row.rule_id, b""), row.id)
+    ]
     if cut_off:
         ended = [
             attrs.evolve(row, success=False, error=row.error or "growyd ended before it was over")

@@ -73,9 +73,10 @@ def _begin_to_hear(output: Output, timing: Timing, moment: Moment) -> None:
     output.hears = True
     output.grace_until = moment.clock + timing.adopt_s
     output.failures, output.not_before, output.off_at = 0, -math.inf, -math.inf
-    if output.reported is not None:
+    if output.latest is not None:
         # What a broker has kept comes in the first seconds, and the last of it counts.
-        _believe(output, output.reported, timing, moment.clock)
+        _believe(output, output.latest, timing, moment.clock)
+        output.latest = None
 
 
 def _broken(output: Output, moment: Moment, out: Effects) -> None:
@@ -91,17 +92,19 @@ def _broken(output: Output, moment: Moment, out: Effects) -> None:
         if output.known > OFF:
             output.assumed = max(output.assumed, output.known)
             output.assumed_until = max(output.assumed_until, output.lease_to + LAPSE_S)
-    output.known = output.off_since = output.reported = output.leaseless_since = None
+    output.known = output.off_since = output.reported = output.latest = output.leaseless_since = None
     output.armed = output.giving_up = False
 
 
 def _booted(output: Output, timing: Timing, moment: Moment) -> None:
-    """It is as its firmware starts it."""
-    output.known = FULL if output.default_on and output.binary else OFF
+    """It is as its firmware starts it, until it says more, or does what was sent before and comes only now."""
+    output.known = output.off_since = output.reported = output.latest = output.leaseless_since = None
     output.lease_from, output.lease_to, output.armed = -math.inf, math.inf, False
-    output.reported = output.leaseless_since = None
     output.latched = output.giving_up = False
-    output.off_since = None if output.known else moment.clock
+    if output.default_on and output.binary:
+        output.assumed, output.assumed_until = FULL, math.inf
+    elif moment.clock >= output.before_until:
+        output.assumed, output.assumed_until = OFF, -math.inf
     output.recent.clear()
     output.grace_until = moment.clock + timing.adopt_s
     if output.inverted:
@@ -147,7 +150,12 @@ def status(output: Output, said: ActuatorStatus, timing: Timing, moment: Moment,
     output.reported, output.reported_ms = value, moment.wall_ms
     output.latched = said.emergency == "active"
     if not output.hears:
-        return  # it may be old
+        # It may be old: that it is on is believed at once, that it is off not until the last of what was kept is in.
+        output.latest = value
+        if value > OFF:
+            _believe(output, value, timing, now)
+            tell_level(output, moment, out)
+        return
     if output.kind is ActuatorKind.VALVE and now < output.sent_at + output.settle_s:
         return  # it lags behind what it was told
     _contradicted(output, value, now)
@@ -197,6 +205,7 @@ def _done(output: Output, index: int, fresh: bool, moment: Moment, out: Effects)
     if not output.hears:
         # Of a session that is over: so it was left.
         leased = command.duration_s > 0 and output.obeys_lease
+        output.known, output.latest = None, command.value
         output.assumed = command.value
         output.assumed_until = now + command.duration_s + LAPSE_S if leased else math.inf
     elif fresh and command.value == OFF:
@@ -212,7 +221,7 @@ def _done(output: Output, index: int, fresh: bool, moment: Moment, out: Effects)
             output.lease_from, output.lease_to = shot.at + command.duration_s, now + command.duration_s
         if output.armed:
             output.leaseless_since = None
-    tell_level(output, moment, out)
+    tell_level(output, moment, out, found=False)
 
 
 def _refused(output: Output, index: int, code: str, text: str, moment: Moment, out: Effects) -> None:
@@ -291,14 +300,23 @@ def end(
     out.append(Ended(ended))
 
 
-def tell_level(output: Output, moment: Moment, out: Effects, *, undone: bool = False) -> None:
-    """Says how high it may be, if that has changed."""
+def tell_level(
+    output: Output, moment: Moment, out: Effects, *, undone: bool = False, found: bool = True
+) -> None:
+    """Says how high it may be, if that has changed.
+
+    Args:
+        undone: a command has been refused, and before it was off.
+        found: if this is the first that is known of it, it was not made so by an answer to a command.
+    """
     level = output.highest(moment.clock)
     if level == output.level:
         return
     if output.level is None and output.known is None and level == OFF:
         return  # nothing is known, and nothing is assumed: the account goes on as it was opened
-    found, output.level = output.level is None, level
+    # A status that follows from an OFF comes before its answer.
+    found = found and output.level is None and not output.going_off(moment.clock)
+    output.level = level
     out.append(Switched(output.key, level, moment.clock, found=found, undone=undone and level == OFF))
 
 

@@ -8,7 +8,6 @@ effect, and off is only what was proven to be off.
 
 from __future__ import annotations
 
-import enum
 import math
 from collections import deque
 from typing import TypeAlias
@@ -24,8 +23,6 @@ from growy.wire.actuation import PWM_STEPS, pwm_step
 WAY_S = 92.0
 """How long a command that has left may still arrive: the broker gives a connection up after 1.5 times the device's
 keep-alive of 60 s. What has not left when its answer is overdue is not sent any more."""
-LATE_S = 8.0 + WAY_S
-"""`Timing.late_s` with the answer timeout that growyd comes with."""
 SETTLE_S = 1.5
 """After a command, before a status that contradicts it is believed to be the last word."""
 VALVE_SETTLE_S = 6.0
@@ -36,6 +33,8 @@ FORGIVEN_S = 180.0
 """Failures further apart do not add up."""
 LEASELESS_S = 30.0
 """A PWM whose lease cannot be armed for so long goes off."""
+HALF_OPEN = 0.5
+"""The middle one of a motor valve's three positions."""
 LAPSE_S = 2.0
 """Slack for the device's own clock when its lease ends."""
 RECENT = 32
@@ -94,7 +93,7 @@ class Shot:
     at: float
     """When it was handed over, by the clock."""
     over_at: float
-    """From when on it can no longer keep the output on."""
+    """From when on it can have no effect any more: an ON can no longer keep it on, an OFF no longer switch it off."""
     deadline: float
     ended: bool = False
     """Its end has been told; its effect may be yet to come."""
@@ -151,6 +150,8 @@ class Output:
     latched: bool = False
     reported: float | None = None
     reported_ms: int | None = None
+    latest: float | None = None
+    """While it does not hear: what was heard of it last, by status or answer."""
     recent: deque[int] = attrs.field(factory=lambda: deque(maxlen=RECENT))
     """Numbers of what was heard of it last."""
 
@@ -194,6 +195,14 @@ class Output:
             shot.command.value > OFF and now < shot.over_at for shot in self.shots
         )
 
+    def going_off(self, now: float) -> bool:
+        """Whether an OFF is under way."""
+        return any(shot.command.value == OFF and now < shot.over_at for shot in self.shots)
+
+    def certain(self, now: float) -> bool:
+        """Whether it is known what it does, and nothing under way could have changed that."""
+        return self.known is not None and not self.uncertain(now) and not self.going_off(now)
+
     def highest(self, now: float) -> float:
         """How high it may be."""
         highest = FULL if self.energised else OFF
@@ -224,26 +233,24 @@ class Output:
 
     def resting_since(self, now: float) -> float | None:
         """Since when it has been off, if it is off: a pause may not be taken for longer. None: its account knows."""
-        if self.known is None:
-            return None
-        going_off = any(shot.command.value == OFF for shot in self.shots)
-        if self.known > OFF:
+        going_off = self.going_off(now)
+        if self.known is None or self.known > OFF:
             return now if going_off else None
         lapsed = any(0 < shot.command.duration_s <= now - shot.at for shot in self.shots)
         # It may have gone on since, and off again only now.
         return now if self.uncertain(now) and (going_off or lapsed) else self.off_since
 
-    def on_till(self) -> float:
+    def on_till(self, now: float) -> float:
         """Until when it is on for certain, if nobody switches it; minus infinity: it is not."""
         if not self.hears or self.latched or not self.known or self.want.keep or self.want.value == OFF:
             return -math.inf
-        if self.giving_up or any(shot.command.value == OFF for shot in self.shots):
+        if self.giving_up or self.going_off(now):
             return -math.inf
         return self.lease_from
 
     def seen(self, now: float) -> Known:
         """What its interlocks may believe."""
-        off_by, on_till = self.off_by(now), self.on_till()
+        off_by, on_till = self.off_by(now), self.on_till(now)
         if off_by <= now and on_till <= now:
             return CERTAINLY_OFF
         return Known(may_be_on=now < off_by, surely_on=now < on_till, off_by=off_by, on_till=on_till)
@@ -305,7 +312,7 @@ class Switched:
     """At most; 0: it is off for certain."""
     at: float
     found: bool = False
-    """It is the first that is known of it."""
+    """It is the first that is known of it, and was found so."""
     undone: bool = False
     """The device has refused to switch it on: it never was."""
 
@@ -339,20 +346,11 @@ OutputEffect: TypeAlias = Transmit | Ended | Switched | Reported | Held
 # --- values -------------------------------------------------------------------------------------------------------
 
 
-class Position(enum.Enum):
-    """Of a motor valve, as values."""
-
-    SHUT = OFF
-    HALF = 0.5
-    OPEN = FULL
-
-
 def normal(kind: ActuatorKind, value: float) -> float:
     """What an actuator of that kind makes of a value from 0 to 1. A PWM that would come out at 0 of 255 is off."""
     match kind:
         case ActuatorKind.VALVE:
-            position = Position.SHUT if value < 0.33 else Position.HALF if value < 0.66 else Position.OPEN
-            return float(position.value)
+            return OFF if value < 0.33 else HALF_OPEN if value < 0.66 else FULL
         case ActuatorKind.PWM:
             return value if pwm_step(value) else OFF
         case _:

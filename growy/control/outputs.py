@@ -148,21 +148,34 @@ class Outputs:
     def due(self, key: ActuatorKey, now: float) -> float:
         """When `tick` and `act` are worth calling again, if nothing else happens. Later than now."""
         output = self._outputs[key]
-        lease_s = self._lease_s(output)
-        times = [output.grace_until, output.hears_from, output.not_before]
-        times += [output.assumed_until, output.before_until]
+        soonest = math.inf
+        for time in self._times(output, now):
+            if now < time < soonest:
+                soonest = time
+        return soonest
+
+    def _times(self, output: Output, now: float) -> list[float]:
+        times = [
+            output.grace_until,
+            output.hears_from,
+            output.not_before,
+            output.assumed_until,
+            output.before_until,
+            output.off_at + OFF_AGAIN_S,
+            output.sent_at + output.settle_s,
+        ]
         times += [shot.over_at for shot in output.shots]
         if output.flight is not None:
             times.append(output.flight.deadline)
         if output.leaseless_since is not None:
             times.append(output.leaseless_since + LEASELESS_S)
         if output.known:
-            times += [output.lease_to + LAPSE_S, output.lease_from, output.lease_from - lease_s / 2]
-        times += [output.off_at + OFF_AGAIN_S, output.sent_at + output.settle_s]
-        pace = self._paces.get(key.esp_id)
+            half_s = self._lease_s(output) / 2
+            times += [output.lease_to + LAPSE_S, output.lease_from, output.lease_from - half_s]
+        pace = self._paces.get(output.key.esp_id)
         if pace is not None and output.want.value > OFF:
             times.append(pace.free_at(now))
-        return min((time for time in times if time > now), default=math.inf)
+        return times
 
     # --- making it so -------------------------------------------------------------------------------------------------
 
@@ -210,7 +223,7 @@ class Outputs:
         now, want, lease_s = moment.clock, output.want, self._lease_s(output)
         if output.flight is not None or now < output.not_before:
             return
-        certain = output.known is not None and not output.uncertain(now)
+        certain = output.certain(now)
         right = certain and output.same(output.known, want.value)
         rest_s = want.ends - now
         duration_s = max(1, math.floor(min(lease_s, rest_s)))
@@ -267,10 +280,10 @@ class Outputs:
             created_ms=moment.wall_ms,
             state=CommandState.SENT,
         )
-        over_at = now
+        over_at = now + timing.late_s
         if value > OFF:
             ends_by_itself = duration_s > 0 and output.obeys_lease
-            over_at = now + timing.late_s + duration_s if ends_by_itself else math.inf
+            over_at = over_at + duration_s if ends_by_itself else math.inf
             output.risen_by = "" if output.highest(now) else command.id
             output.off_at = -math.inf
             if verb is Verb.PWM:

@@ -68,7 +68,11 @@ def check(request: Request, facts: Facts) -> Refusal | None:
     """None: it may be done. OFF always may."""
     if request.value == OFF:
         return None
-    return next((no for ask in _IN_ORDER if (no := ask(request, facts)) is not None), None)
+    for ask in _IN_ORDER:
+        refusal = ask(request, facts)
+        if refusal is not None:
+            return refusal
+    return None
 
 
 # --- in the order of RefusalCode ----------------------------------------------------------------------------------

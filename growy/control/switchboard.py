@@ -93,7 +93,9 @@ class Switchboard(Decisions):
             key = ActuatorKey(view.esp_id, setup.gpio)
             self._leaving.pop(key, None)
             if key not in self._accounts:
-                self._outputs.add(key, setup, *self._accounts.add(key, setup, view, moment, new=before is not None))
+                self._outputs.add(
+                    key, setup, *self._accounts.add(key, setup, view, moment, new=before is not None)
+                )
             self._absorb(self._outputs.device(key, view, moment), moment, out)
             self._dirty[key] = None
         there = {setup.gpio for setup in view.actuators}
@@ -227,6 +229,8 @@ class Switchboard(Decisions):
 
     def _wake_partners(self, key: ActuatorKey, output: Output, now: float) -> None:
         """If its interlocks may believe something else of it than before."""
+        if not self.interlocks.of(key):
+            return
         shown, output.shown = output.shown, output.seen(now)
         if (shown.may_be_on, shown.surely_on) != (output.shown.may_be_on, output.shown.surely_on):
             self._dirty |= dict.fromkeys(

@@ -51,7 +51,11 @@ class Told:
         if winner is None or len(live) < 2:
             self._contests.pop(key, None)
             return
-        losers = [one for one in live if one is not winner and one.value != winner.value]
+        losers = [
+            one
+            for one in live
+            if one is not winner and one.value != winner.value and not _of_one_sequence(one, winner)
+        ]
         known = self._contests.get(key, frozenset())
         out.extend(Contested(winner, one) for one in losers if (winner.holder, one.holder) not in known)
         self._contests[key] = frozenset((winner.holder, one.holder) for one in losers)
@@ -80,3 +84,9 @@ class Told:
         elif until is not None and key not in self._held_off:
             self._held_off.add(key)
             out.append(Oscillates(key, until))
+
+
+def _of_one_sequence(one: Claim, other: Claim) -> bool:
+    """A step takes over from an earlier one: for a moment both live, so that nothing goes off in between."""
+    (mine, dot, _), (its, _, _) = one.holder.rpartition("."), other.holder.rpartition(".")
+    return bool(dot) and mine == its

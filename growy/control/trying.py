@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
+import trio
 
 from growy.control.lookup import Lookup
 from growy.control.rules.book import RuleBook
@@ -57,6 +58,8 @@ class Trying:
         self._moment = moment
         self._limits = limits
         self._perform = perform
+        # Each takes its slices of the thread: many at once would hold up everything else.
+        self._replaying = trio.Lock()
 
     def trial(
         self,
@@ -117,7 +120,7 @@ class Trying:
         from_ms: int,
         to_ms: int,
     ) -> ReplayReport:
-        """What rules would have done with the readings of [from_ms, to_ms), Unix ms.
+        """What rules would have done with the readings of [from_ms, to_ms), Unix ms; up to now at most. One at a time.
 
         Args:
             rule_ids: rules of the book, enabled or not; None: all that are enabled, unless there are `documents`.
@@ -133,18 +136,19 @@ class Trying:
         else:
             kept = [self._book.need(rule_id).rule for rule_id in dict.fromkeys(rule_ids)]
         written = [self._book.read(document) for document in documents]
-        return await replay(
-            [attrs.evolve(rule, enabled=True) for rule in (*kept, *written)],
-            self._store,
-            Surroundings(
-                series_of=self._lookup.series_of,
-                max_age_of=self._lookup.max_age_s,
-                place_of=self._lookup.place_of,
-                views=tuple(self._views()),
-                interlocks=self._switchboard.interlocks.all(),
-                limits=self._limits,
-            ),
-            from_ms=from_ms,
-            to_ms=to_ms,
-            stored=frozenset(rule.id for rule in kept),
-        )
+        async with self._replaying:
+            return await replay(
+                [attrs.evolve(rule, enabled=True) for rule in (*kept, *written)],
+                self._store,
+                Surroundings(
+                    series_of=self._lookup.series_of,
+                    max_age_of=self._lookup.max_age_s,
+                    place_of=self._lookup.place_of,
+                    views=tuple(self._views()),
+                    interlocks=self._switchboard.interlocks.all(),
+                    limits=self._limits,
+                ),
+                from_ms=from_ms,
+                to_ms=min(to_ms, self._moment().wall_ms),
+                stored=frozenset(rule.id for rule in kept),
+            )

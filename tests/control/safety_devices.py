@@ -24,7 +24,7 @@ from growy.sim.board import Board, BoardReply, Outcome, Reply
 from growy.wire.actuation import actuator_command
 
 TIMING = Timing(lease_s=30.0, answer_timeout_s=4.0, adopt_s=10.0, way_s=12.0)
-MAX_RUNTIME_S = 200.0
+MAX_RUNTIME_S = 120.0
 NOTICE_S = 20.0
 """By then a device has noticed that its connection is gone."""
 STATUS_S = 30.0
@@ -40,16 +40,16 @@ SETUPS = {
         gpio=16,
         kind=ActuatorKind.RELAY,
         name="Heater",
-        max_runtime_s=120,
+        max_runtime_s=90,
         cooldown_s=20,
-        max_runtime_day_s=300,
+        max_runtime_day_s=220,
     ),
     FAN: ActuatorSetup(
         id="f",
         gpio=17,
         kind=ActuatorKind.PWM,
         name="Fan",
-        max_runtime_s=150,
+        max_runtime_s=100,
         min_value=0.2,
         max_value=0.9,
     ),
@@ -59,12 +59,12 @@ SETUPS = {
         kind=ActuatorKind.PUMP,
         name="Doser",
         inverted_logic=True,
-        max_runtime_s=40,
+        max_runtime_s=30,
         dose_ml_per_s=2.0,
-        dose_budget_ml=150.0,
+        dose_budget_ml=110.0,
     ),
     COOLER: ActuatorSetup(id="c", gpio=16, kind=ActuatorKind.RELAY, name="Cooler", cooldown_s=10),
-    MIST: ActuatorSetup(id="m", gpio=17, kind=ActuatorKind.RELAY, name="Mist", max_runtime_s=60),
+    MIST: ActuatorSetup(id="m", gpio=17, kind=ActuatorKind.RELAY, name="Mist", max_runtime_s=45),
 }
 INTERLOCKS = (
     Interlock(id="never both", kind=InterlockKind.EXCLUSIVE, a=HEATER, b=COOLER),
@@ -113,9 +113,11 @@ class Device:
     twice: float = 0.0
     seq: int = 0
     status_at: float = STATUS_S
-    inbox: deque[tuple[float, Command, bytes]] = attrs.field(factory=deque)
-    outbox: deque[tuple[float, Said]] = attrs.field(factory=deque)
-    again: list[tuple[float, Said]] = attrs.field(factory=list)
+    inbox: deque[tuple[float, Command | None, bytes]] = attrs.field(factory=deque)
+    """When it arrives, and what it is; None: the answer to a heartbeat, which opens the gate."""
+    outbox: deque[tuple[float, Said, float]] = attrs.field(factory=deque)
+    """When it arrives, what it is, when it was said."""
+    again: list[tuple[float, Said, float]] = attrs.field(factory=list)
     truth: dict[int, Truth] = attrs.field(factory=dict)
 
     @property
@@ -138,7 +140,11 @@ class Device:
             self._becomes(*actuators.tick(self.board, ctx(uptime_ms=due_ms)), now)
         while self.inbox and self.inbox[0][0] <= now:
             _, command, payload = self.inbox.popleft()
-            self._receives(command, payload, now)
+            if command is not None:
+                self._receives(command, payload, now)
+            elif not self.gate_open:
+                self.gate_open = True
+                self.tell_all(now)
         if self.status_at <= now:
             self.status_at = now + STATUS_S
             self.tell_all(now)
@@ -209,12 +215,18 @@ class Device:
 
     def takes(self, command: Command, now: float) -> None:
         """A command has been published."""
-        if not self.connected or self.dice.random() < self.loss:
-            return
+        if self.connected and self.dice.random() >= self.loss:
+            self._arrives(command, actuator_command(command), now)
+
+    def acknowledged(self, now: float) -> None:
+        """Its heartbeat is answered. It would beat until one is."""
+        self._arrives(None, b"", now)
+
+    def _arrives(self, command: Command | None, payload: bytes, now: float) -> None:
         at = now + self.delay_s * self.dice.random()
         if self.inbox:
             at = max(at, self.inbox[-1][0])
-        self.inbox.append((at, command, actuator_command(command)))
+        self.inbox.append((at, command, payload))
 
     def heartbeat_at(self, now: float, within_s: float) -> float:
         at = now + within_s * self.dice.random()
@@ -228,9 +240,9 @@ class Device:
         at = now + self.delay_s * self.dice.random()
         if self.outbox:
             at = max(at, self.outbox[-1][0])
-        self.outbox.append((at, said))
+        self.outbox.append((at, said, now))
         if self.dice.random() < self.twice:
-            self.again.append((at + 10 * self.dice.random(), said))
+            self.again.append((at + 10 * self.dice.random(), said, now))
 
     def _number(self) -> int:
         self.seq += 1
@@ -244,7 +256,8 @@ class Device:
                 self._says(_status(reply.body(self._number())), now)
             elif isinstance(reply, Reply) and reply.topic_tail.endswith("/response"):
                 self._says(_response(reply.body(self._number())), now)
-            elif isinstance(reply, Outcome):
+            elif isinstance(reply, Outcome) and (reply.outcome != "applied" or self.dice.random() < 0.2):
+                # Of what was carried out, most outcomes say nothing new.
                 said = IntentOutcome(
                     intent_id=reply.intent.intent_id,
                     outcome=reply.outcome,

@@ -1,19 +1,20 @@
 """What must hold of control, judged by the truth: by what current flows at the devices, which claims live, which stops
 are in force. Never by what growyd believes, and without asking the gate.
 
-What a network can do cannot be undone by growyd, so three things have a margin, and only these:
+What a network can do cannot be undone by growyd, so four things have a margin, and only these:
 
 * a run may be longer than its limit by what a command may be late (`LATE_S`), and by the time in which an output had
   no lease and nobody could reach it: that is a PWM between its value and its lease, and nothing else;
 * a day's allowance may be exceeded by as much, and by what a restart cannot know of if the last writing was lost;
-* `requires` may be violated until a message and a lease are over.
+* `requires` may be violated until a message and a lease are over;
+* how long an output had been off before growyd started is not judged if the wall clock had jumped: nothing else tells.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from safety_devices import ACTUATORS, COOLER, FAN, HEATER, INTERLOCKS, MIST, SETUPS, TIMING, Truth, limit_s
+from safety_devices import ACTUATORS, COOLER, FAN, HEATER, INTERLOCKS, MIST, SETUPS, TIMING, limit_s
 
 from growy.model.control import ActuatorKey, Command, InterlockKind, Verb
 from growy.model.setup import ActuatorKind
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 LATE_S = TIMING.late_s
 SLACK_S = 2.0
 """For the devices' timers, which growyd's are not."""
+MOMENT_S = 0.01
+"""A sensor that goes stale is seen with the next tick."""
 STEP = 0.003
 """Of an output of 8 bits."""
 
@@ -46,6 +49,10 @@ def judge(world: World, command: Command) -> None:
         assert 1 <= command.duration_s <= TIMING.lease_s
     if setup.kind is ActuatorKind.PWM:
         assert setup.min_value - STEP <= command.value <= setup.max_value + STEP
+        if command.verb is Verb.ON:
+            # It would go to full, if it were off.
+            fan = world.truth(key)
+            assert fan.on or world.now - fan.changed_at <= 2 * LATE_S, "its lease would switch it on"
     else:
         assert command.verb is Verb.ON
     _judge_claim(world, command)
@@ -74,7 +81,10 @@ def _judge_time(world: World, command: Command) -> None:
     setup, truth = SETUPS[key], world.truth(key)
     run_s = now - truth.changed_at - truth.excused_s if truth.on and not truth.by_boot else 0.0
     assert run_s + max(1, command.duration_s) <= limit_s(key) + 0.01, "it would run for too long"
-    if key in world.told_off and not truth.on:
+    # Over a restart there is only the wall clock to tell how long it has been off.
+    wall_decides = world.jumped and truth.changed_at < world.started_at
+    told = world.told_off.get(key, -1.0) >= truth.changed_at
+    if told and not truth.on and not wall_decides:
         assert now - truth.changed_at >= setup.cooldown_s - 0.01, "it has not rested"
     assert total_s(world, key) + 1 <= _day_s(world, key), "its day is over"
 
@@ -85,7 +95,8 @@ def _judge_partners(world: World, key: ActuatorKey) -> None:
             partner = one.b if key == one.a else one.a
             assert not world.truth(partner).on, f"{partner} is on"
             for _, command, _ in world.devices[partner.esp_id].inbox:
-                assert command.actuator != partner or command.value == 0, f"{partner} will be on"
+                will_be_on = command is not None and command.actuator == partner and command.value > 0
+                assert not will_be_on, f"{partner} will be on"
         elif one.kind is InterlockKind.REQUIRES and key == one.b:
             needed = world.truth(one.a)
             assert needed.on or world.now - needed.changed_at <= LATE_S + TIMING.lease_s
@@ -96,12 +107,13 @@ def look(world: World) -> None:
     now = world.now
     for key in ACTUATORS:
         truth = world.truth(key)
-        if truth.on and not truth.by_boot:
-            run_s = now - truth.changed_at - truth.excused_s
-            assert run_s <= limit_s(key) + LATE_S + SLACK_S, f"{key} runs for too long"
-            if SETUPS[key].kind is not ActuatorKind.PWM:
-                assert not world.devices[key.esp_id].leaseless(key.gpio), f"{key} is on without an end"
+        if not truth.on or truth.by_boot:
+            continue
+        run_s = now - truth.changed_at - truth.excused_s
+        assert run_s <= limit_s(key) + LATE_S + SLACK_S, f"{key} runs for too long"
         assert total_s(world, key) <= _day_s(world, key), f"{key} runs for too long in a day"
+        if SETUPS[key].kind is not ActuatorKind.PWM:
+            assert not world.devices[key.esp_id].leaseless(key.gpio), f"{key} is on without an end"
     assert not (world.truth(HEATER).on and world.truth(COOLER).on), "both are on"
     if world.truth(MIST).on and not world.truth(FAN).on:
         since = world.alone_since = min(world.alone_since, now)
@@ -115,7 +127,9 @@ def look(world: World) -> None:
         claim = world.claims.get((output.want.holder, key))
         assert claim is not None, "it is wanted by a claim that there is not"
         assert claim.until > now, "it is wanted by a claim that has ended"
-        assert all(world.fresh(series, now) for series in claim.basis), "it is wanted on a stale sensor"
+        assert all(world.fresh(series, now - MOMENT_S) for series in claim.basis), (
+            "it is wanted on a stale sensor"
+        )
         assert not any(stop.covers(key) for stop in world.stops.values()), "it is wanted under a stop"
 
 
@@ -133,6 +147,3 @@ def _day_s(world: World, key: ActuatorKey) -> float:
     if setup.dose_budget_ml is not None and setup.dose_ml_per_s is not None:
         allowed_s = min(allowed_s, setup.dose_budget_ml / setup.dose_ml_per_s)
     return world.days * (allowed_s + LATE_S) + world.kills * (2 * TIMING.lease_s + LATE_S + SLACK_S)
-
-
-__all__ = ("Truth", "judge", "look")

@@ -1,5 +1,5 @@
 """A small world for the proof of control's safety: growyd's switchboard, two devices, a bad network between them, a
-disk that may lose the last write, a wall clock that jumps, and `safety_judge`, who looks at every command and every moment.
+disk that may lose the last write, a wall clock that jumps; and `safety_judge`, who looks at every command and moment.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from growy.model.time import Moment
 
 READY_S = 3.0
 FRESH_S = 60.0
+TOGETHER_S = 0.02
 CALM_S = 60.0
 """What was under way arrives, what runs out runs out, and an OFF is answered: within this everything is off."""
 WRITE_S = 5.0
@@ -90,20 +91,24 @@ class World:
         self.claims: dict[tuple[str, ActuatorKey], Claim] = {}
         self.lapsed: set[tuple[str, ActuatorKey]] = set()
         """Claims whose sensor has been stale since they were made: control may have ended them."""
+        self.stale: set[tuple[str, ActuatorKey]] = set()
         self.sampled_at = {1: self.now, 2: self.now}
         self.failed = {1: False, 2: False}
-        self.heard: deque[tuple[float, str, Said]] = deque()
-        self.held: list[tuple[str, Said]] = []
+        self.heard: deque[tuple[float, str, Said, float]] = deque()
+        self.held: list[tuple[str, Said, float]] = []
         """What the broker keeps for growyd."""
         self.link_back_at = NEVER
         self.unsent: list[tuple[float, Command]] = []
-        self.told_off: set[ActuatorKey] = set()
-        """growyd has been told that they are off since it last switched them on."""
+        self.told_off: dict[ActuatorKey, float] = {}
+        """When the last was said, of what growyd has been told that they are off."""
         self.alone_since = NEVER
         self.days = 1
         self.top_day = day_of(self.wall_ms).name
+        self.top_ends_ms = day_of(self.wall_ms).ends_ms
         self.rolled = False
         self.kills = 0
+        self.started_at = self.now
+        self.jumped = False
         self.processes = 0
         self.growyd: Switchboard | None = None
         self.start()
@@ -126,6 +131,7 @@ class World:
 
     def start(self) -> None:
         self.processes += 1
+        self.started_at = self.now
         self._new_day(opening=True)
         self.rolled = False
         growyd = self.growyd = Switchboard(
@@ -159,9 +165,10 @@ class World:
         self.last_write = {}
         self.claims.clear()
         self.lapsed.clear()
+        self.stale.clear()
         self.told_off.clear()
         self.unsent.clear()
-        redelivered = [(esp_id, said) for at, esp_id, said in self.heard if at > self.now - REDELIVERED_S]
+        redelivered = [one[1:] for one in self.heard if one[0] > self.now - REDELIVERED_S]
         self.held = redelivered + self.held
         self.heard.clear()
         for device in self.devices.values():
@@ -194,7 +201,6 @@ class World:
         key = command.actuator
         self.counts.renewals += command.renewal
         if command.value > 0:
-            self.told_off.discard(key)
             self.counts.sent_on += 1
         else:
             self.counts.sent_off += 1
@@ -227,18 +233,19 @@ class World:
         if self.growyd is not None:
             self.do(self.growyd.device(view, self.moment))
 
-    def hear(self, esp_id: str, said: Said) -> None:
+    def hear(self, esp_id: str, said: Said, said_at: float) -> None:
         growyd = self.growyd
         if growyd is None or self.link_back_at < NEVER:
-            self.held.append((esp_id, said))
+            self.held.append((esp_id, said, said_at))
             return
-        self.heard.append((self.now, esp_id, said))
+        self.heard.append((self.now, esp_id, said, said_at))
         while self.heard[0][0] <= self.now - REDELIVERED_S:
             self.heard.popleft()
         match said:
             case ActuatorStatus():
                 key = ActuatorKey(esp_id, said.gpio)
-                (self.told_off.discard if said.state or said.pwm else self.told_off.add)(key)
+                if not (said.state or said.pwm):
+                    self.told_off[key] = said_at
                 self.do(growyd.status(key, said, self.moment))
             case ActuatorResponse():
                 self.do(growyd.response(ActuatorKey(esp_id, said.gpio), said, self.moment))
@@ -247,8 +254,8 @@ class World:
 
     def _deliver_held(self) -> None:
         held, self.held = self.held, []
-        for esp_id, said in held:
-            self.hear(esp_id, said)
+        for one in held:
+            self.hear(*one)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -256,7 +263,8 @@ class World:
         """Everything happens in the order of time."""
         until = self.now + seconds
         while (at := min(self._times())) <= until:
-            self._to(max(at, self.now))
+            # What is as good as at once happens at once.
+            self._to(min(max(at, self.now) + TOGETHER_S, until))
             self._happen()
             look(self)
         self._to(until)
@@ -278,7 +286,9 @@ class World:
 
     def _new_day(self, *, opening: bool) -> None:
         """A day that a process has not seen may begin as it starts, and once while it runs: that is all."""
-        day = day_of(self.wall_ms).name
+        if self.wall_ms < self.top_ends_ms:
+            return
+        day, self.top_ends_ms = attrs.astuple(day_of(self.wall_ms))
         if day > self.top_day:
             self.top_day = day
             self.days += opening or not self.rolled
@@ -290,7 +300,7 @@ class World:
             yield device.next_at()
             if device.outbox:
                 yield device.outbox[0][0]
-            for at, _ in device.again:
+            for at, _, _ in device.again:
                 yield at
         for at, _, _ in self.views_due:
             yield at
@@ -312,10 +322,10 @@ class World:
             if device.next_at() <= now:
                 device.happens(now)
             while device.outbox and device.outbox[0][0] <= now:
-                self.hear(device.esp_id, device.outbox.popleft()[1])
+                self.hear(device.esp_id, *device.outbox.popleft()[1:])
             for one in [one for one in device.again if one[0] <= now]:
                 device.again.remove(one)
-                self.hear(device.esp_id, one[1])
+                self.hear(device.esp_id, *one[1:])
         if self.write_at <= now:
             self._write()
         for due in [one for one in self.views_due if one[0] <= now]:
@@ -332,14 +342,20 @@ class World:
     def tick(self) -> None:
         for name in [name for name, claim in self.claims.items() if claim.until <= self.now]:
             del self.claims[name]
-        self._note_lapses()
-        if self.growyd is not None:
+        lapsed = self._note_lapses()
+        if self.growyd is not None and (lapsed or self.growyd.next_due() <= self.now):
             self.do(self.growyd.tick(self.moment))
 
-    def _note_lapses(self) -> None:
-        for name, claim in self.claims.items():
-            if not all(self.fresh(series, self.now) for series in claim.basis):
-                self.lapsed.add(name)
+    def _note_lapses(self) -> bool:
+        """Whether a sensor has gone stale on which a claim rests."""
+        stale = {
+            name
+            for name, claim in self.claims.items()
+            if claim.basis and not all(self.fresh(series, self.now) for series in claim.basis)
+        }
+        before, self.stale = self.stale, stale
+        self.lapsed |= stale
+        return not stale <= before
 
     def _seen(self, esp_id: str, *, online: bool) -> None:
         """growyd has noticed that a device is gone, or has answered its first heartbeat."""
@@ -350,10 +366,9 @@ class World:
         elif self.growyd is None or self.link_back_at < NEVER:
             self.views_due.append((self.now + 5.0, esp_id, True))
         elif device.connected:
-            device.gate_open = True
+            device.acknowledged(self.now)
             device.boots_told = device.boots
             self.show(device, ready=False, ready_at=self.now + READY_S)
-            device.tell_all(self.now)
 
     # --- what can happen ----------------------------------------------------------------------------------------------
 
@@ -362,7 +377,7 @@ class World:
             name = (claim.holder, claim.actuator)
             self.claims[name] = claim
             self.lapsed.discard(name)
-            self._note_lapses()
+            self.tick()
             self.do(self.growyd.hold(claim, self.moment))
 
     def release(self, holder: str, key: ActuatorKey | None) -> None:
@@ -401,6 +416,12 @@ class World:
         device.boot(self.now)
         self.views_due.append((device.heartbeat_at(self.now, 5.0), esp_id, True))
 
+    def jump(self, hours: float) -> None:
+        """Somebody sets the wall clock."""
+        self.counts.jumps += 1
+        self.jumped = True
+        self.wall_off_ms += int(hours * 3_600_000)
+
     def link_lost(self, seconds: float) -> None:
         """growyd loses its broker."""
         if self.growyd is not None and self.link_back_at == NEVER:
@@ -424,12 +445,15 @@ class World:
     def mend(self) -> None:
         """The network is well, everything is set up, approved and free, and sensors are read."""
         self._mend_network()
-        self.enabled = dict.fromkeys(ACTUATORS, True)
-        self.approved = dict.fromkeys((A, B), True)
         for device in self.devices.values():
-            device.release(self.now)
-        self.refresh()
-        self.set_stops({})
+            if device.board.emergency:
+                device.release(self.now)
+        if not all((*self.enabled.values(), *self.approved.values())):
+            self.enabled = dict.fromkeys(ACTUATORS, True)
+            self.approved = dict.fromkeys((A, B), True)
+            self.refresh()
+        if self.stops:
+            self.set_stops({})
         for series in (1, 2):
             self.sample(series, True)
 

@@ -24,7 +24,18 @@ from rules_rig import AIR, HEATER, SOIL, above, cold, on, rule
 
 from growy.control.rules.thinning import Thinner
 from growy.model.reading import Columns, Quality
-from growy.model.rules import Condition, Difference, Operator, Pid, RateOfChange, Rule, SensorRef
+from growy.model.rules import (
+    Between,
+    Condition,
+    Difference,
+    Freshness,
+    Hysteresis,
+    Operator,
+    Pid,
+    RateOfChange,
+    Rule,
+    SensorRef,
+)
 
 NOBODY = SensorRef("ESP_00AA07", 1, "ph")
 
@@ -146,3 +157,77 @@ def test_an_error_ends_a_claim_at_once_and_a_good_value_brings_it_back():
     assert [(line[0], line[3]) for line in diary.lines if line[1] == "verdict"] == [
         (0.0, True), (30.0, None), (40.0, True),
     ]  # fmt: skip
+
+
+# --- where it is cut, and what lies on the edge ---------------------------------------------------------------------
+
+WAVE = (25.0, 19.0, 19.0, 15.0, 19.0, 19.0, 25.0, 25.0, 19.0, 15.0, 15.0, 15.0, 25.0, 19.0, 19.0, 19.0, 15.0)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        above(20.0),
+        Hysteresis(sensor=AIR, on_above=24.0, off_below=16.0),
+        Hysteresis(sensor=AIR, on_below=16.0, off_above=24.0),
+        Between(sensor=AIR, low=18.0, high=20.0),
+        Difference(a=SOIL, b=AIR, operator=Operator.GT, value=0.0, consecutive=2),
+        Difference(a=AIR, b=SOIL, operator=Operator.GE, value=1.0, consecutive=4),
+        RateOfChange(sensor=AIR, operator=Operator.GT, per_min=2.0, window_s=120.0),
+        RateOfChange(sensor=AIR, operator=Operator.GT, per_min=-90.0, window_s=120.0, max_age_s=2000.0),
+        Freshness(sensor=AIR, max_age_s=30.0),
+    ],
+)
+def test_it_does_not_matter_where_the_past_is_cut_into_pieces(condition: Condition):
+    readings = [(1, number * 30_000, value, Quality.GOOD) for number, value in enumerate(WAVE)]
+    readings += [(2, 10_000 + number * 45_000, 20.0 - number % 2, Quality.GOOD) for number in range(10)]
+    readings += [(1, 1_000_000 + number * 30_000, value, Quality.GOOD) for number, value in enumerate(WAVE)]
+    readings += [(1, 1_600_000 + number * 30_000, 25.0, Quality.GOOD) for number in (0, 1, 5, 6, 9)]
+    readings += [(1, 1_600_000 + number * 30_000, 25.0, Quality.ERROR) for number in (2, 3, 4, 7, 8)]
+    readings += [(2, 1_610_000 + number * 30_000, 20.0, Quality(1 + number % 6)) for number in range(10)]
+    blinks = [Quality.GOOD, Quality.ERROR, Quality.GOOD, Quality.SUSPECT, Quality.ERROR, Quality.POOR] * 2
+    readings += [(1, 2_500_000 + number * 10_000, 25.0, one) for number, one in enumerate(blinks)]
+    readings += [(2, 2_505_000 + number * 20_000, 20.0, one) for number, one in enumerate(blinks)]
+    rules, past = [rule(condition, on())], columns(readings)
+
+    whole = replayed(rules, past, every=True)
+    assert len(whole.lines) > 4
+    for cut in range(len(past)):
+        same(replayed(rules, past, cuts=[cut]), whole, rules)
+    same(replayed(rules, past, cuts=range(len(past))), whole, rules)
+
+
+@pytest.mark.parametrize("operator", list(Operator))
+@pytest.mark.parametrize("base", [0.0, 17.3, 1e6])
+def test_a_slope_that_lies_on_its_limit_is_the_engines_to_judge(operator: Operator, base: float):
+    limit = RateOfChange(sensor=AIR, operator=operator, per_min=0.6, window_s=60.0)
+    past = columns([(1, number * 10_000, base + number * 0.1, Quality.GOOD) for number in range(200)])
+
+    same(replayed([rule(limit, on())], past), replayed([rule(limit, on())], past, every=True), [])
+
+
+@pytest.mark.parametrize("apart_ms", [50, 100, 235, 400])
+def test_a_slope_is_made_of_the_readings_that_the_engine_takes(apart_ms: int):
+    limit = RateOfChange(sensor=AIR, operator=Operator.GT, per_min=0.0, window_s=60.0)
+    past = columns(
+        [
+            (1, number * apart_ms, math.sin(number * apart_ms / 7000) + number % 7, Quality.GOOD)
+            for number in range(900)
+        ]
+    )
+
+    whole = replayed([rule(limit, on())], past, every=True)
+    for cuts in ([], [100, 101, 500]):
+        same(replayed([rule(limit, on())], past, cuts=cuts), whole, [])
+
+
+def test_an_age_that_lies_on_its_limit_is_the_engines_to_judge():
+    limit = Difference(a=AIR, b=SOIL, operator=Operator.GT, value=0.0, consecutive=2)
+    readings = []
+    for number in range(300):
+        start = number * 200_100
+        readings += [(2, start, 30.0, Quality.GOOD)]
+        readings += [(1, start + after, 10.0, Quality.GOOD) for after in (70_000, 80_000, 90_000, 100_000)]
+    past = columns(readings)
+
+    same(replayed([rule(limit, on())], past), replayed([rule(limit, on())], past, every=True), [])

@@ -146,6 +146,7 @@ async def open_desk(
             bench.store, fleet, air, hub, clock=clock, wall_ms=wall_ms, config=config
         )
         bench.on_readings.append(control.take)
+        bench.on_committed.append(control.committed)
         desk = Desk(bench, fleet, control, Zones(bench.store), air, hub, nursery)
         await nursery.start(control.run)
         nursery.start_soon(_tick, fleet, control)

@@ -53,6 +53,8 @@ class Bench:
     seen: list[str] = attrs.Factory(list)
     on_readings: list[Callable[[Columns], None]] = attrs.Factory(list)
     """Who else is told of what was converted."""
+    on_committed: list[Callable[[Columns], None]] = attrs.Factory(list)
+    """Who else is told of what is on disk."""
     takes_requests: bool = True
     clock_ms: int = START_MS
     mid: int = 0
@@ -123,6 +125,10 @@ async def open_bench(
             for listener in bench.on_readings:
                 listener(columns)
 
+        def commit(columns: Columns) -> None:
+            for listener in bench.on_committed:
+                listener(columns)
+
         def take_request(topic: Topic, _request: object) -> bool:
             bench.requests.append(topic)
             return bench.takes_requests
@@ -137,6 +143,7 @@ async def open_bench(
             on_request=take_request,
             on_seen=lambda topic, _now: bench.seen.append(topic.esp_id),
             on_readings=[lambda columns: hear(columns)],
+            on_committed=lambda columns: commit(columns),
             setup_of=ConversionSetups(pool.registry, sensors_of).setup_of,
             committed=await store.newest_commits(memory_for(limit)),
         )

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from wire_samples import builders
 
+from growy.model.control import FULL, OFF, ActuatorKey, Command, Verb
 from growy.model.setup import SubzoneSetup, ZoneSetup
-from growy.wire import commands
+from growy.wire import actuation, commands
 from growy.wire.batch import MAX_READINGS
 from growy.wire.commands import LogLevel, SystemCommand
 from growy.wire.config_document import MAX_CHARACTERS, MAX_NODES
@@ -120,3 +121,25 @@ def test_zones_subzones_and_measurements_are_shown_as_they_are_sent() -> None:
 
 def test_the_budget_of_a_config_document_is_that_of_the_program() -> None:
     assert f"at most {MAX_CHARACTERS:,} bytes and {MAX_NODES} members" in PAGE
+
+
+def test_commands_and_emergencies_are_shown_as_they_are_sent() -> None:
+    vent = ActuatorKey("ESP_EA5484", 18)
+
+    for payload in (
+        actuation.actuator_command(
+            Command(
+                id="c-1", actuator=vent, verb=Verb.ON, value=FULL, duration_s=60, issued_by="rule:keep_warm"
+            )
+        ),
+        actuation.actuator_command(
+            Command(id="c-2", actuator=vent, verb=Verb.PWM, value=0.5, issued_by="user:ada")
+        ),
+        actuation.actuator_command(
+            Command(id="c-3", actuator=vent, verb=Verb.OFF, value=OFF, issued_by="safety")
+        ),
+        actuation.emergency_stop("ESP_EA5484", "emg-1"),
+        actuation.clear_emergency("ESP_EA5484", "clr-1"),
+        actuation.broadcast_stop("", "smoke", "emg-1", "2026-01-01T00:00:00Z"),
+    ):
+        assert f"`{payload.decode()}`" in PAGE

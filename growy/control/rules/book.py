@@ -6,6 +6,7 @@ rule of the store that cannot be read any more is kept as it is, shown with its 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -165,6 +166,15 @@ class RuleBook:
             self._entries[row.id] = _Entry(rule, row.tally)
             effects += self._engine.put(rule, moment, remembered.get(row.id))
         return effects
+
+    def readable(self, rows: Sequence[RuleRow]) -> list[Rule]:
+        """Those of the store's rules that can be read; `load` takes them."""
+        rules = []
+        for row in rows:
+            with contextlib.suppress(RuleInvalid):  # `load` says which
+                document = json.loads(row.document)
+                rules.append(self._read(document, row.id, row.updated_ms, row.created_ms, webhooks=None))
+        return rules
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 from growy.control.rules.evaluate import NEVER, NOTHING, Builder, Evaluator, Explanation
 from growy.model.rules import All, AnyOf, HeldFor, Not
 
+A_HAIR_S = 1e-6
+"""What has been held for so much less has been held for long enough: on the clock of another process the same times add
+up differently, and a rule that held when its memory was saved must hold when it goes on from there."""
+
 
 class _Several(Evaluator):
     """What and and or have in common. They differ in the answer that one part alone can decide."""
@@ -130,12 +134,12 @@ class HeldForEvaluator(Evaluator):
         if memory.since is None:
             memory.since = now
             self._touch()
-        return now >= memory.since + self._seconds
+        return now >= memory.since + self._seconds - A_HAIR_S
 
     def due(self, now: float, wall_ms: int) -> float:
         due = self._part.due(now, wall_ms)
         since = self._memory.since
-        if since is None or now >= since + self._seconds:
+        if since is None or now >= since + self._seconds - A_HAIR_S:
             return due
         return min(due, since + self._seconds)
 

@@ -102,9 +102,9 @@ def time_of(at: str, rule: Rule, now_ms: int) -> int:
 
 
 def _timezone(rule: Rule) -> str:
-    windows = (one for one in conditions_of(rule.condition) if isinstance(one, TimeWindow))
-    lights = (one for one in rule.actions if isinstance(one, Photoperiod))
-    return next((one.timezone for one in (*windows, *lights)), "UTC")
+    zones = [one.timezone for one in conditions_of(rule.condition) if isinstance(one, TimeWindow)]
+    zones += [one.timezone for one in rule.actions if isinstance(one, Photoperiod)]
+    return zones[0] if zones else "UTC"
 
 
 def _ms(then: datetime) -> int:

@@ -174,7 +174,9 @@ class House:
         for interlock in around.interlocks:
             self._perform(self._board.interlock(interlock, self._now))
         for view in around.views:
-            self._perform(self._board.device(_obedient(view), self._now))
+            # Actuators that a known device did not have before have never been on.
+            for known in (attrs.evolve(view, actuators=()), view):
+                self._perform(self._board.device(_obedient(known), self._now))
         self._there = frozenset(self._board.actuators())
 
     def put(self, rules: Iterable[Rule]) -> None:

@@ -187,3 +187,12 @@ def load(saved: bytes, moment: Moment) -> Saved | None:
     found.memory.shift(shift)
     found.clock += shift
     return found
+
+
+def is_under_way(saved: bytes, execution_id: int) -> bool:
+    """Whether a saved memory goes on with an execution."""
+    try:
+        run = msgspec.json.decode(saved, type=Saved).memory.run
+    except msgspec.MsgspecError:
+        return False
+    return run is not None and run.id == execution_id and not run.told

@@ -110,7 +110,7 @@ class Tallies(Watcher):
                 self.rules[rule_id].fired(at, self._most)
             case Execution(rule_id=rule_id):
                 self.rules[rule_id].over = max(self.rules[rule_id].over, at)
-            case Switched(actuator=actuator, value=value):
+            case Switched(actuator=actuator, value=value) if value > OFF or actuator in self.actuators:
                 self._actuator(actuator).switched(value > OFF, at)
             case _:
                 pass

@@ -217,7 +217,8 @@ def _thin(watch: _Watch, rows: Rows, piece: Piece, fresh_ms: IntArray) -> int | 
     if not len(which):
         piece.keep[rows] |= kept
         return None
-    at_ms, clock, values = (column[rows[which]] for column in (piece.at_ms, piece.clock, piece.value))
+    mine = rows[which]
+    at_ms, clock, values = piece.at_ms[mine], piece.clock[mine], piece.value[mine]
     silent_ms = np.diff(at_ms, prepend=watch.at_ms)
     begins = (silent_ms > watch.least_age_s * 1000 - MARGIN_MS) | ~before[which]
     watch.at_ms = int(at_ms[-1])

@@ -100,7 +100,7 @@ class Slope:
             slope = 60.0 * (within(time * base) - count * mean_time * mean) / square
             scale = 1.0 + abs(self._per_min) + 60.0 * np.max(np.abs(base), initial=0.0) / self.window_s
             near = np.abs(slope - self._per_min) <= TOLERANCE * scale
-            answers = np.asarray(self._compare(slope, self._per_min)).astype(np.int8)  # type: ignore[arg-type]
+            answers = np.asarray(self._compare(slope, self._per_min)).astype(np.int8)
         answers[near | ~np.isfinite(slope)] = UNSURE
         answers[missing] = NONE
         return answers
