@@ -11,7 +11,8 @@ It must never come out at less run time than there was. So:
   what was off may have been switched on, until the lease of what was sent last was over: two leases and the way, since
   whoever keeps the ledger writes it with every command that keeps an actuator on. `opened` is told how long that is
   (`unwatched_s`); infinity where nothing ends a run: a PWM between its value and its lease, firmware without a lease. A
-  wall that went backwards over the restart counts as all of it.
+  wall that went backwards over the restart counts as all of it. As long as nobody knows better, what may have been on
+  counts as run. A pause begins anew: nothing tells that there was not a run in it whose writing is missing.
 * A run that has used up the limit of a run is followed by a rest, or the limit would only be a blink: a tenth of the
   limit, 60 to 600 s.
 
@@ -61,10 +62,10 @@ class Account:
     opened_at: float = -math.inf
     """When this process began to count."""
     doubt_s: float = 0.0
-    """If it turns out to be on though the ledger says off: for how long it may have been, when it was opened."""
-    before: Ledger | None = None
-    """As it was before it was switched on, counted at `before_clock`: for an ON that never came to be."""
-    before_clock: float = 0.0
+    """As long as nobody knows that it is off, though the ledger says so: for how long it may have been on when the
+    account was opened."""
+    before: Account | None = None
+    """As it was before it was switched on: for an ON that never came to be."""
 
     @property
     def on(self) -> bool:
@@ -106,8 +107,8 @@ def opened(
         full = msgspec.structs.replace(ledger, value=FULL)
         ledger = _accrued(full, setup, _finite(maybe_s))
     else:
-        # A lost writing may have been a whole run; from its end on it rests.
-        ledger = msgspec.structs.replace(ledger, rest_ms=_floor_ms(max(0.0, gone_s - maybe_s)))
+        # A lost writing may have been a run that is over only now.
+        ledger = msgspec.structs.replace(ledger, rest_ms=0)
         account = attrs.evolve(account, doubt_s=maybe_s)
     # The day that begins with the process is not the one midnight that it may see at any time.
     return attrs.evolve(
@@ -152,15 +153,12 @@ def switched(
     Args:
         value: 0 to 1.
         max_runtime_s: limit of a run where the setup has none.
-        found: it was found so, and nobody knows since when.
+        found: it was found off, and not switched off by this process.
     """
     account = counted(account, setup, moment, day)
     ledger = account.ledger
     if value > OFF and not account.on:
-        before, before_clock = ledger, account.clock
-        doubt_s = (
-            _finite(account.doubt_s) + moment.clock - account.opened_at if found and account.doubt_s else 0.0
-        )
+        doubt_s = _doubt_s(account, moment)
         ledger = msgspec.structs.replace(
             ledger,
             on_since_ms=moment.wall_ms - _ceil_ms(doubt_s),
@@ -170,7 +168,7 @@ def switched(
             spent=False,
         )
         ledger = msgspec.structs.replace(_accrued(ledger, setup, doubt_s), value=value)
-        return attrs.evolve(account, ledger=ledger, doubt_s=0.0, before=before, before_clock=before_clock)
+        return attrs.evolve(account, ledger=ledger, doubt_s=0.0, before=account)
     if value > OFF:
         return attrs.evolve(account, ledger=msgspec.structs.replace(ledger, value=value))
     doubtful, account = account.doubt_s > 0, attrs.evolve(account, doubt_s=0.0, before=None)
@@ -190,8 +188,7 @@ def undone(account: Account, setup: ActuatorSetup | None, moment: Moment, day: D
     """The ON with which it was last switched on never came to be: as if it had not been sent."""
     if account.before is None:
         raise ValueError("there is nothing to undo: it was not switched on")
-    back = attrs.evolve(account, ledger=account.before, clock=account.before_clock, before=None)
-    return counted(back, setup, moment, day)
+    return counted(attrs.evolve(account.before, rolled_at=account.rolled_at), setup, moment, day)
 
 
 # --- questions ----------------------------------------------------------------------------------------------------
@@ -227,7 +224,8 @@ def left(
     day: Day,
     max_runtime_s: float,
 ) -> Left:
-    """How long it may run from now on at that output: the least of what the run, the day and the dose leave.
+    """How long it may run from now on at that output: the least of what the run, the day and the dose leave. If it may
+    be on already, though the ledger says that it is off, that counts.
 
     Args:
         value: 0 to 1.
@@ -238,13 +236,15 @@ def left(
         rest_s = min(MAX_REST_S, max(MIN_REST_S, limit_s * REST_SHARE)) - off_for_s(account, moment)
         if rest_s > 0:
             return Left(0.0, "rest", moment.clock + rest_s)
-    least = Left(limit_s - on_for_s(account, moment), "run")
+    doubt_s = 0.0 if account.on else _doubt_s(account, moment)
+    least = Left(limit_s - on_for_s(account, moment) - doubt_s, "run")
     if setup is not None and setup.max_runtime_day_s is not None:
-        day_s = setup.max_runtime_day_s - day_on_s(account, moment, day)
+        day_s = setup.max_runtime_day_s - day_on_s(account, moment, day) - doubt_s
         if day_s < least.seconds:
             least = Left(day_s, "day", moment.clock_of(day.ends_ms))
     if setup is not None and setup.dose_budget_ml is not None and (rate := _rate(setup) * value) > 0:
-        dose_s = (setup.dose_budget_ml - dose_ml(account, setup, moment, day)) / rate
+        delivered_ml = dose_ml(account, setup, moment, day) + _rate(setup) * doubt_s
+        dose_s = (setup.dose_budget_ml - delivered_ml) / rate
         if dose_s < least.seconds:
             least = Left(dose_s, "dose", moment.clock_of(day.ends_ms))
     return least if least.seconds >= 0 else attrs.evolve(least, seconds=0.0)
@@ -287,6 +287,13 @@ def _rate(setup: ActuatorSetup | None) -> float:
 
 def _since(account: Account, moment: Moment) -> float:
     return max(0.0, moment.clock - account.clock)
+
+
+def _doubt_s(account: Account, moment: Moment) -> float:
+    """For how long it may have been on by now, though the ledger says that it is off."""
+    if not account.doubt_s:
+        return 0.0
+    return _finite(account.doubt_s) + max(0.0, moment.clock - account.opened_at)
 
 
 def _finite(seconds: float) -> float:

@@ -221,7 +221,7 @@ def _done(output: Output, index: int, fresh: bool, moment: Moment, out: Effects)
             output.lease_from, output.lease_to = shot.at + command.duration_s, now + command.duration_s
         if output.armed:
             output.leaseless_since = None
-    tell_level(output, moment, out, found=False)
+    tell_level(output, moment, out)
 
 
 def _refused(output: Output, index: int, code: str, text: str, moment: Moment, out: Effects) -> None:
@@ -300,22 +300,18 @@ def end(
     out.append(Ended(ended))
 
 
-def tell_level(
-    output: Output, moment: Moment, out: Effects, *, undone: bool = False, found: bool = True
-) -> None:
+def tell_level(output: Output, moment: Moment, out: Effects, *, undone: bool = False) -> None:
     """Says how high it may be, if that has changed.
 
     Args:
         undone: a command has been refused, and before it was off.
-        found: if this is the first that is known of it, it was not made so by an answer to a command.
     """
     level = output.highest(moment.clock)
     if level == output.level:
         return
     if output.level is None and output.known is None and level == OFF:
         return  # nothing is known, and nothing is assumed: the account goes on as it was opened
-    # A status that follows from an OFF comes before its answer.
-    found = found and output.level is None and not output.going_off(moment.clock)
+    found = output.level is None and output.last is None
     output.level = level
     out.append(Switched(output.key, level, moment.clock, found=found, undone=undone and level == OFF))
 

@@ -312,7 +312,7 @@ class Switched:
     """At most; 0: it is off for certain."""
     at: float
     found: bool = False
-    """It is the first that is known of it, and was found so."""
+    """It is the first that is known of it, and this process has sent it nothing."""
     undone: bool = False
     """The device has refused to switch it on: it never was."""
 

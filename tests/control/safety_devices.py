@@ -119,6 +119,9 @@ class Device:
     """When it arrives, what it is, when it was said."""
     again: list[tuple[float, Said, float]] = attrs.field(factory=list)
     truth: dict[int, Truth] = attrs.field(factory=dict)
+    _timed: Board | None = None
+    """The board whose next due time is `_timer`."""
+    _timer: float = NEVER
 
     @property
     def well(self) -> bool:
@@ -127,9 +130,10 @@ class Device:
     # --- what happens at it -------------------------------------------------------------------------------------------
 
     def next_at(self) -> float:
-        due_ms = actuators.next_due_ms(self.board)
-        timer = NEVER if due_ms is None else self.boot_at + due_ms / 1000
-        return min(self.inbox[0][0] if self.inbox else NEVER, timer, self.status_at, self.notice_at)
+        if self._timed is not self.board:
+            due_ms = actuators.next_due_ms(self.board)
+            self._timed, self._timer = self.board, NEVER if due_ms is None else self.boot_at + due_ms / 1000
+        return min(self.inbox[0][0] if self.inbox else NEVER, self._timer, self.status_at, self.notice_at)
 
     def happens(self, now: float) -> None:
         """What is due now."""

@@ -1,13 +1,12 @@
 """What must hold of control, judged by the truth: by what current flows at the devices, which claims live, which stops
 are in force. Never by what growyd believes, and without asking the gate.
 
-What a network can do cannot be undone by growyd, so four things have a margin, and only these:
+What a network can do cannot be undone by growyd, so three things have a margin, and only these:
 
 * a run may be longer than its limit by what a command may be late (`LATE_S`), and by the time in which an output had
   no lease and nobody could reach it: that is a PWM between its value and its lease, and nothing else;
 * a day's allowance may be exceeded by as much, and by what a restart cannot know of if the last writing was lost;
-* `requires` may be violated until a message and a lease are over;
-* how long an output had been off before growyd started is not judged if the wall clock had jumped: nothing else tells.
+* `requires` may be violated until a message and a lease are over.
 """
 
 from __future__ import annotations
@@ -81,10 +80,8 @@ def _judge_time(world: World, command: Command) -> None:
     setup, truth = SETUPS[key], world.truth(key)
     run_s = now - truth.changed_at - truth.excused_s if truth.on and not truth.by_boot else 0.0
     assert run_s + max(1, command.duration_s) <= limit_s(key) + 0.01, "it would run for too long"
-    # Over a restart there is only the wall clock to tell how long it has been off.
-    wall_decides = world.jumped and truth.changed_at < world.started_at
     told = world.told_off.get(key, -1.0) >= truth.changed_at
-    if told and not truth.on and not wall_decides:
+    if told and not truth.on:
         assert now - truth.changed_at >= setup.cooldown_s - 0.01, "it has not rested"
     assert total_s(world, key) + 1 <= _day_s(world, key), "its day is over"
 

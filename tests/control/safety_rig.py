@@ -85,6 +85,8 @@ class World:
         self.disk: dict[ActuatorKey, Ledger] = {}
         self.last_write: dict[ActuatorKey, Ledger | None] = {}
         """What stood on the disk before it."""
+        self.missing: set[ActuatorKey] = set()
+        """Actuators whose last writing was lost with the process."""
         self.unwritten: dict[ActuatorKey, Ledger] = {}
         self.write_at = NEVER
         self.stops: dict[str, Stop] = {}
@@ -107,8 +109,6 @@ class World:
         self.top_ends_ms = day_of(self.wall_ms).ends_ms
         self.rolled = False
         self.kills = 0
-        self.started_at = self.now
-        self.jumped = False
         self.processes = 0
         self.growyd: Switchboard | None = None
         self.start()
@@ -131,7 +131,6 @@ class World:
 
     def start(self) -> None:
         self.processes += 1
-        self.started_at = self.now
         self._new_day(opening=True)
         self.rolled = False
         growyd = self.growyd = Switchboard(
@@ -156,9 +155,14 @@ class World:
         self.counts.restarts += 1
         self.unwritten.clear()
         self.write_at = self.link_back_at = NEVER
-        if lost_write:
+        if not lost_write:
+            self.missing -= self.last_write.keys()
+        else:
             self.counts.lost_writes += 1
             for key, ledger in self.last_write.items():
+                if key in self.missing:
+                    continue  # one writing may be missing, not two in a row
+                self.missing.add(key)
                 self.disk.pop(key, None)
                 if ledger is not None:
                     self.disk[key] = ledger
@@ -193,6 +197,7 @@ class World:
     def _write(self) -> None:
         self.write_at = NEVER
         if self.unwritten:
+            self.missing -= self.last_write.keys()  # these are safe now
             self.last_write = {key: self.disk.get(key) for key in self.unwritten}
             self.disk.update(self.unwritten)
             self.unwritten.clear()
@@ -419,8 +424,8 @@ class World:
     def jump(self, hours: float) -> None:
         """Somebody sets the wall clock."""
         self.counts.jumps += 1
-        self.jumped = True
         self.wall_off_ms += int(hours * 3_600_000)
+        self._new_day(opening=False)
 
     def link_lost(self, seconds: float) -> None:
         """growyd loses its broker."""

@@ -39,11 +39,11 @@ def day_of(wall_ms: int) -> Day:
 class Desk:
     """An account with its two clocks."""
 
-    def __init__(self, setup: ActuatorSetup = RELAY, written: Ledger | None = None, **kwargs: float) -> None:
+    def __init__(self, setup: ActuatorSetup = RELAY) -> None:
         self.setup = setup
-        self.clock, self.wall_ms = 1000.0, NOON_MS
+        self.wall_ms = NOON_MS
         self.account: Account
-        self.restart(written, **kwargs)
+        self.restart(None, unwatched_s=0.0)  # it was set up this moment
 
     @property
     def moment(self) -> Moment:
@@ -312,20 +312,46 @@ def test_what_is_found_on_though_its_ledger_says_off_may_have_been_on_since_it_w
     assert desk.day_s == pytest.approx(66, abs=0.1)
 
 
+def test_what_may_be_on_already_has_less_left():
+    desk = Desk().after(100).count()
+    desk.restart(desk.account.ledger, gone_s=60)
+    desk.after(5)
+    assert desk.left().seconds == pytest.approx(600 - 65)
+    desk.switch(1.0)
+    assert desk.left().seconds == pytest.approx(600 - 65)
+    assert desk.on_s == pytest.approx(65)
+
+
+def test_an_on_that_never_came_to_be_leaves_the_doubt_that_was_there():
+    desk = Desk().after(100).count()
+    desk.restart(desk.account.ledger, gone_s=60)
+    desk.switch(1.0).after(5)
+    desk.account = ledger.undone(desk.account, desk.setup, desk.moment, desk.day)
+    assert desk.left().seconds == pytest.approx(600 - 65)
+
+
 def test_what_is_found_off_has_had_no_run_that_nobody_saw():
     desk = Desk().after(100).count()
     desk.restart(desk.account.ledger, gone_s=60)
-    desk.after(5).switch(0.0, found=True).after(5).switch(1.0)
+    desk.after(5).switch(0.0, found=True).after(5)
+    assert desk.left().seconds == pytest.approx(600)
+    desk.switch(1.0)
     assert desk.on_s == 0
 
 
-def test_a_pause_is_not_taken_for_longer_than_it_was_over_a_restart():
+@pytest.mark.parametrize("gone_s", [-60, 0, 60, 100_000])
+def test_a_pause_begins_anew_with_a_restart_since_nobody_knows_what_was_not_written_down(gone_s: float):
     desk = Desk().switch(1.0).after(1).switch(0.0).after(100).count()
-    assert Desk().restart(desk.account.ledger, gone_s=0).off_s == 0
-    desk.restart(desk.account.ledger, gone_s=60)
-    assert desk.off_s == 0  # a run that nobody wrote down may have ended just now
-    desk.restart(desk.account.ledger, gone_s=UNWATCHED_S + 30)
-    assert desk.off_s == pytest.approx(30)
+    desk.restart(desk.account.ledger, gone_s=gone_s)
+    assert desk.off_s == 0
+    assert desk.after(30).off_s == pytest.approx(30)
+
+
+def test_what_was_set_up_this_moment_has_rested_for_long():
+    desk = Desk()
+    desk.account = ledger.untouched(desk.moment, desk.day)
+    assert desk.off_s >= 86_400
+    assert desk.left().seconds == pytest.approx(600)
 
 
 def test_what_this_process_switched_off_before_it_knew_anything_rests_from_then_on():
@@ -342,14 +368,15 @@ def test_a_rest_outlives_a_restart():
 
 
 def test_nobody_knows_how_long_an_actuator_without_a_ledger_has_been_off():
-    desk = Desk()
+    desk = Desk().restart(None)
     assert desk.off_s == 0
-    assert desk.left().seconds == pytest.approx(600)
+    assert desk.left().seconds == pytest.approx(600 - UNWATCHED_S)
+    assert desk.switch(0.0, found=True).left().seconds == pytest.approx(600)
 
 
 def test_a_day_that_begins_with_the_process_is_not_the_midnight_that_it_may_see():
     desk = Desk(DOSER).switch(1.0).after(25).switch(0.0).count()
-    desk.restart(desk.account.ledger, gone_s=35 * HOUR_S)  # 23:00 of the next day
+    desk.restart(desk.account.ledger, gone_s=35 * HOUR_S).switch(0.0, found=True)  # 23:00 of the next day
     assert desk.left().seconds == pytest.approx(25)
     desk.switch(1.0).after(25).switch(0.0)
     assert desk.after(2 * HOUR_S).count().left().seconds == pytest.approx(25)
