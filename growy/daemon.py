@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -57,6 +58,8 @@ log = get_log(__name__)
 
 STOP_WITHIN_S = 4.0
 """What cannot be committed by then stays with the broker. The goodbye after it takes a second at most."""
+SWITCH_S = 0.0005
+"""Longest turn of a thread that others wait for."""
 
 
 def wall_ms() -> int:
@@ -105,6 +108,9 @@ async def run_daemon(
     Raises:
         GrowyError: it cannot start; the message names what and the cure.
     """
+    # The disk's threads wait that long for the interpreter at each step of a commit while trio's is busy. Python's
+    # 5 ms would make an emergency stop wait for several of them.
+    sys.setswitchinterval(SWITCH_S)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         await _run(config, on_committed, signals, task_status)
 

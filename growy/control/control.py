@@ -221,8 +221,7 @@ class Control(Commanding):
 
     async def flush(self) -> None:
         """For the stop: what control remembers is on disk. What runs goes on until its lease is over."""
-        for _page in ("the one that waited for its readings", "what came since"):
-            await self._journal.write()
+        await self._journal.write()
 
     # --- emergency stop, interlocks -----------------------------------------------------------------------------------
 

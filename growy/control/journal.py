@@ -154,8 +154,6 @@ class ControlJournal:
         )
         self._ledgers, self._claims = {}, {}
         self._history.clear()
-        if self._pages.overdue:
-            self._urgent.set()
         return batch
 
     def _put_back(self, batch: ControlBatch) -> None:

@@ -83,13 +83,18 @@ class RulePages:
 
     def take(self, now: float) -> Page:
         """What may be written now; it is written, or put back."""
+        page, self._refused = self._refused.under(self._complete()), Page()
         if self._closed is None and (self._due or len(self._open) or now - self._due_at >= STATES_S):
             self._due, self._due_at = False, now
             self._open.states = {one.rule_id: one for one in self._states()}
             self._closed, self._closed_at, self._open = self._open, self._heard, Page()
-        page, self._refused = self._refused, Page()
-        if self._closed is not None and self._closed_at <= self._committed:
-            page, self._closed = page.under(self._closed), None
+        return page.under(self._complete())
+
+    def _complete(self) -> Page:
+        """The closed page, if its readings are on disk."""
+        if self._closed is None or self._closed_at > self._committed:
+            return Page()
+        page, self._closed = self._closed, None
         return page
 
     def put_back(self, page: Page) -> None:
@@ -107,8 +112,3 @@ class RulePages:
         """Executions that are not on disk."""
         closed = 0 if self._closed is None else len(self._closed.executions)
         return len(self._open.executions) + len(self._refused.executions) + closed
-
-    @property
-    def overdue(self) -> bool:
-        """Whether there is something to close or to write without waiting for anything."""
-        return self._closed is None and self._due

@@ -464,3 +464,25 @@ async def test_a_rule_that_always_holds_begins_with_the_replay(store: Store):
     report = await play(store, rule(Always(), on(LAMP, value=0.5)), minutes=2.0)
     assert minutes(report.rules[0]) == [(0.0, 2.0)]
     assert AIR not in {one.name for one in report.rules}
+
+
+async def test_a_step_takes_an_actuator_over_from_an_earlier_one_without_a_break(store: Store):
+    await store.commit(steady(17.0, 5.0))
+    steps = Sequence(
+        steps=(
+            Step(action=on(LAMP, value=0.25)),
+            Step(delay_s=10.0),
+            Step(action=on(LAMP, value=0.75)),
+            Step(delay_s=10.0),
+            Step(action=off(LAMP)),
+            Step(action=on(VALVE, 5.0)),
+        )
+    )
+    rules = [rule(below(18.0), steps, cooldown_s=3600.0)]
+    diary = replayed(rules, steady(17.0, 5.0), every=True, end_s=300.0)
+    report = await play(store, *rules, minutes=5.0)
+
+    ended = [line for line in diary.lines if line[1] == "execution" and line[3] is not None]
+    assert [line[4] for line in ended] == [["acknowledged"]]
+    by_pin = {(one.esp_id, one.gpio): (one.on_s, one.cycles) for one in report.actuators}
+    assert by_pin == {LAMP: (20.0, 1), VALVE: (5.0, 1)}

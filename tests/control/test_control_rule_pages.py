@@ -80,13 +80,25 @@ def test_what_comes_later_waits_for_the_next_page_though_its_readings_never_ceas
     assert pages.committed(1)
     page = pages.take(0.2)
     assert (states(page), page.executions[1].success, page.tallies) == ({"r": b"1"}, None, {})
-    assert pages.overdue
-    assert not pages.take(0.3)
     pages.heard(1)
+    assert not pages.take(0.3)
     assert pages.committed(1)
     page = pages.take(0.4)
     assert (states(page), page.executions[1].success) == ({"r": b"2"}, True)
     assert page.tallies["r"].execution_count == 1
+
+
+def test_when_all_is_committed_all_is_written():
+    engine = Engine()
+    pages = RulePages(engine.states)
+    pages.heard(1)
+    remembering(pages, engine, b"1")
+    pages.take(0.0)
+    remembering(pages, engine, b"2")
+    pages.execution(ran(1))
+    pages.committed(1)
+    page = pages.take(0.1)
+    assert (states(page), list(page.executions)) == ({"r": b"2"}, [1])
 
 
 def test_a_commit_that_nothing_waits_for_is_no_news():
