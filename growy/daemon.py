@@ -59,7 +59,7 @@ log = get_log(__name__)
 STOP_WITHIN_S = 4.0
 """What cannot be committed by then stays with the broker. The goodbye after it takes a second at most."""
 SWITCH_S = 0.0005
-"""Longest turn of a thread that others wait for."""
+"""Seconds that a thread keeps the interpreter for at most while others wait for it."""
 
 
 def wall_ms() -> int:
