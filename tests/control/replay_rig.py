@@ -56,11 +56,18 @@ FROM_MS = 1_790_000_000_000
 """A Monday, 14:13:20 UTC."""
 OPEN_AT = 14 * 60 + 14
 DAY_MS = 86_400_000
+ODD_S = 0.374
+"""More than whole seconds, so that no limit ends in the very ms in which something else is due: which of the two comes
+first would be a matter of rounding."""
 SERIES = {AIR: 1, SOIL: 2, TANK: 3}
 SETUPS = {
-    HEATER: ActuatorSetup(id="h", gpio=18, kind=ActuatorKind.RELAY, name="Heater", max_runtime_s=120, cooldown_s=20),
-    PUMP: ActuatorSetup(id="p", gpio=19, kind=ActuatorKind.PUMP, name="Pump", dose_ml_per_s=1.0, dose_budget_ml=90.0),
-    VALVE: ActuatorSetup(id="v", gpio=21, kind=ActuatorKind.VALVE, name="Valve", max_runtime_day_s=600),
+    HEATER: ActuatorSetup(
+        id="h", gpio=18, kind=ActuatorKind.RELAY, name="Heater", max_runtime_s=120 + ODD_S, cooldown_s=20 + ODD_S
+    ),
+    PUMP: ActuatorSetup(
+        id="p", gpio=19, kind=ActuatorKind.PUMP, name="Pump", dose_ml_per_s=1.0, dose_budget_ml=90 + ODD_S
+    ),
+    VALVE: ActuatorSetup(id="v", gpio=21, kind=ActuatorKind.VALVE, name="Valve", max_runtime_day_s=600 + ODD_S),
     LAMP: ActuatorSetup(id="l", gpio=25, kind=ActuatorKind.PWM, name="Lamp", max_value=0.9),
 }  # fmt: skip
 NOWHERE = ActuatorKey("ESP_00AA09", 4)
@@ -94,7 +101,7 @@ def surroundings(interlocked: bool = True) -> Surroundings:
         views=views,
         interlocks=interlocks if interlocked else [],
         limits=Limits(
-            max_runtime_s=300.0,
+            max_runtime_s=300.0 + ODD_S,
             max_switches=20,
             day_of=lambda ms: Day(f"{ms // DAY_MS:06d}", (ms // DAY_MS + 1) * DAY_MS),
         ),
