@@ -214,13 +214,15 @@ def _done(output: Output, index: int, fresh: bool, moment: Moment, out: Effects)
         lease_only = command.verb is Verb.ON and command.value < FULL
         # One that was found off by it has gone to full; the status that said so came first.
         output.known = (output.known or FULL) if lease_only else command.value
-        output.started, output.off_since = True, None
+        output.started, output.off_since, output.not_before = True, None, -math.inf
         output.armed = command.verb is Verb.ON or not output.obeys_lease
         output.lease_from = output.lease_to = math.inf
         if command.verb is Verb.ON and output.obeys_lease:
             output.lease_from, output.lease_to = shot.at + command.duration_s, now + command.duration_s
         if output.armed:
             output.leaseless_since = None
+        elif output.leaseless_since is None:
+            output.leaseless_since = now
     tell_level(output, moment, out)
 
 
@@ -241,7 +243,8 @@ def _refused(output: Output, index: int, code: str, text: str, moment: Moment, o
 
 
 def _is_off(output: Output, now: float) -> None:
-    output.off_since = now if output.known != OFF or output.off_since is None else output.off_since
+    if output.known != OFF or output.off_since is None or output.uncertain(now):
+        output.off_since = now  # what was under way may have had it on until now
     output.known = OFF
     output.lease_from, output.lease_to, output.armed = -math.inf, math.inf, False
     output.leaseless_since = None

@@ -136,7 +136,7 @@ class Outputs:
             output.latched = False
 
     def tick(self, key: ActuatorKey, moment: Moment) -> Effects:
-        """Time has passed."""
+        """Time has passed. To be called before `act`: what is due is done here, also if a message has come first."""
         out: Effects = []
         knowledge.passed(self._outputs[key], self._timing, moment, out)
         return out

@@ -181,7 +181,6 @@ class Switchboard(Decisions):
             if any(claim.basis and not self._basis_good(claim, now) for claim in self.claims.live(key)):
                 self._dirty[key] = None
         for key in [one for one, due in self._due.items() if due <= now]:
-            self._absorb(self._outputs.tick(key, moment), moment, out)
             self._dirty[key] = None
         return out + self.settle(moment)
 
@@ -204,6 +203,8 @@ class Switchboard(Decisions):
         return out
 
     def _turn(self, key: ActuatorKey, output: Output, moment: Moment, out: Effects) -> None:
+        # What time has done comes first: a message may have come in the moment in which it was due.
+        self._absorb(self._outputs.tick(key, moment), moment, out)
         want = self._decide(key, output, moment, out)
         self._outputs.want(output, want)
         if want.value == OFF and not want.keep:

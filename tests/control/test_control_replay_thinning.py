@@ -31,6 +31,7 @@ from growy.model.rules import (
     Freshness,
     Hysteresis,
     Operator,
+    Photoperiod,
     Pid,
     RateOfChange,
     Rule,
@@ -44,9 +45,12 @@ def numbered(rules: list[Rule]) -> list[Rule]:
     return [attrs.evolve(one, id=f"r{number}") for number, one in enumerate(rules)]
 
 
-def pulses(rules: list[Rule]) -> bool:
-    """A time-proportioned loop takes what comes within 1 ms as come: a reading may wake it that much too early."""
-    return any(isinstance(action, Pid) and action.window_s for one in rules for action in one.actions)
+def rounds(rules: list[Rule]) -> bool:
+    """Whether what is due at one moment may be so in two ways: a time-proportioned loop takes what comes within 1 ms as
+    come, so that a reading may wake it too early; steps of a light come with all else that comes every 10 s.
+    """
+    actions = [action for one in rules for action in one.actions]
+    return any(isinstance(one, Photoperiod) or (isinstance(one, Pid) and one.window_s) for one in actions)
 
 
 def exactly(diary: Diary) -> list[list[object]]:
@@ -71,7 +75,7 @@ def same(thinned: Diary, whole: Diary, rules: list[Rule]) -> None:
     for key, one in thinned.actuators.items():
         assert (one.cycles, one.refusals) == (whole.actuators[key].cycles, whole.actuators[key].refusals)
         assert one.on_s == pytest.approx(whole.actuators[key].on_s, abs=0.1)
-    if pulses(rules):
+    if rounds(rules):
         assert roughly(thinned) == roughly(whole)
     else:
         assert exactly(thinned) == exactly(whole)

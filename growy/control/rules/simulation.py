@@ -190,21 +190,21 @@ class House:
         """The next readings, in order. Stops for breath after each event."""
         for series_id, until_ms in thinned.lengthened.items():
             self._samples.of(series_id).at = self._clock_of(until_ms)
-        readings, samples = self._engine.readings, self._samples
-        partners, belated = thinned.partners, thinned.belated
+        readings, next_due, samples = self._engine.readings, self._engine.next_due, self._samples
+        partners, belated, from_ms = thinned.partners, thinned.belated, self._from_ms
         for number, (series_id, at_ms, value, fresh_ms) in enumerate(
             zip(thinned.series, thinned.at_ms, thinned.values, thinned.fresh_ms, strict=True)
         ):
-            clock = self._clock_of(at_ms)
-            if self._engine.next_due() <= clock or self._board_due <= clock:
+            clock = (at_ms - from_ms) / 1000
+            if next_due() <= clock or self._board_due <= clock:
                 yield from self.pass_until(clock)
             for partner, its in partners.get(number, ()):
                 samples.of(partner).value = its
             for before_ms, its in belated.get(number, ()):
                 self._engine.overheard(series_id, its, Moment(self._clock_of(before_ms), before_ms))
-            samples.fresh_till = self._clock_of(fresh_ms)
-            self._now = Moment(clock, at_ms)
-            effects = readings((series_id,), (value,), self._now)
+            samples.fresh_till = (fresh_ms - from_ms) / 1000
+            now = self._now = Moment(clock, at_ms)
+            effects = readings((series_id,), (value,), now)
             if effects:
                 self._perform(effects)
             yield

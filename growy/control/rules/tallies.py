@@ -126,4 +126,7 @@ class Tallies(Watcher):
         return self.rules[holder.removeprefix("rule:").partition("/")[0]]
 
     def _actuator(self, key: ActuatorKey) -> ActuatorTally:
-        return self.actuators.setdefault(key, ActuatorTally())
+        tally = self.actuators.get(key)
+        if tally is None:
+            tally = self.actuators[key] = ActuatorTally()
+        return tally
