@@ -50,6 +50,14 @@ progresses = st.builds(
 )
 
 
+def refused(payload: bytes, kind: type) -> str | None:
+    try:
+        decode(payload, kind)
+    except WireError as error:
+        return error.reason
+    return None
+
+
 @given(st.one_of(shipments, progresses))
 def test_what_is_written_is_read(message: Shipment | Progress) -> None:
     assert decode(encode(message), type(message)) == message
@@ -58,10 +66,7 @@ def test_what_is_written_is_read(message: Shipment | Progress) -> None:
 @given(st.binary(max_size=60))
 def test_whatever_comes_is_read_or_refused(payload: bytes) -> None:
     for kind in (Shipment, Progress):
-        try:
-            decode(payload, kind)
-        except WireError as error:
-            assert error.reason in ("bad_cbor", "wrong_type")
+        assert refused(payload, kind) in (None, "bad_cbor", "wrong_type")
 
 
 @pytest.mark.parametrize(
