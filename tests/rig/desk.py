@@ -29,6 +29,7 @@ from growy.web.server import Web, open_web
 from rig.control import control_over
 from rig.esp import Air, Esp
 from rig.intake import Bench, open_bench
+from rig.logins import no_logins
 
 FAST = 20.0
 ESP = "ESP_12AB34CD"
@@ -60,6 +61,7 @@ class Desk:
             control=self.control,
             zones=self.zones,
             hub=self.hub,
+            broker_logins=no_logins(),
             health=lambda: assess(vitals),
         )
 

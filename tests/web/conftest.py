@@ -18,7 +18,9 @@ import trio
 import trio.testing
 from rig.control import control_over
 from rig.esp import Air, Esp, wall_ms
+from rig.logins import no_logins
 
+from growy.broker.logins import BrokerLogins
 from growy.config import SensorsConfig, StoreConfig, WebConfig
 from growy.control.control import Control
 from growy.fleet.fleet import Fleet
@@ -52,6 +54,7 @@ class House:
     zones: Zones
     air: Air
     hub: LiveHub
+    logins: BrokerLogins = attrs.field(factory=no_logins)
     vitals: Vitals = WELL
 
     def health(self) -> Health:
@@ -68,6 +71,7 @@ class House:
             control=self.control,
             zones=self.zones,
             hub=self.hub,
+            broker_logins=self.logins,
             health=self.health,
             parts={"fleet": self.fleet.statistics},
         )
