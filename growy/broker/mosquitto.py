@@ -78,7 +78,7 @@ class Mosquitto:
         """Puts another file in its place, at once, on disk, with the same owner, group, mode and access list. After a
         crash there is the one or the other. A symbolic link stays one.
 
-        Raises BrokerError: it could not. The file is the old one or, if only the folder did not reach the disk, the new.
+        Raises BrokerError: it could not. The file is the old one; the new, if only the folder did not reach the disk.
         """
         path = os.path.realpath(self.password_file)
         folder, name = os.path.split(path)

@@ -52,11 +52,11 @@ class BrokerConfig:
     keepalive: int = setting(60, "MQTT keep-alive, seconds.", at_least=5, at_most=3600)
     password_file: str = setting(
         "/etc/mosquitto/growyd/passwd",
-        "Mosquitto's password_file, for `growyd broker passwd`. growyd must be able to write its folder.",
+        "Mosquitto's password_file, for logins set up through growyd, which must be able to write its folder.",
     )
     pid_file: str = setting(
         "",
-        "Mosquitto's pid_file, if growyd may signal it: then it tells Mosquitto itself to read a changed password file. "
+        "Mosquitto's pid_file, if growyd may signal it: then growyd itself makes it read a changed password file. "
         "Empty: growyd-mosquitto.path of systemd does.",
     )
     inflight_window: int = setting(
