@@ -57,12 +57,19 @@ class LoginChange:
         self._put: list[bytes] = []
         self._taken = False
         """The broker was seen to use a file of ours."""
+        self._own = (
+            Login(endpoint.username, endpoint.password or "") if endpoint.username is not None else None
+        )
+        self._own_lets_in = False
+        """growyd's own login was good before. It is the witness of all the others: a Mosquitto that cannot read its file
+        refuses everybody."""
 
     async def __aenter__(self) -> Self:
         await trio.to_thread.run_sync(self._mosquitto.check)
         self.before = await self._read()
         try:
             await self._prove_checked()
+            self._own_lets_in = await lets_in(self._endpoint, self._own)
         except LoginNotChanged:
             raise
         except BrokerError as error:
@@ -81,7 +88,8 @@ class LoginChange:
             await trio.to_thread.run_sync(self._mosquitto.replace, content)
 
     async def prove(self, *, wanted: bool) -> None:
-        """Make Mosquitto read its file until it lets the login in, or no more; and refuses a wrong one.
+        """Make Mosquitto read its file until it lets the login in, or no more, and growyd's own as before; and see that
+        it refuses a wrong one.
 
         Raises LoginNotChanged: it does not, in time; BrokerError: it cannot be told.
         """
@@ -118,15 +126,16 @@ class LoginChange:
             log.error("a change of the broker's login could not be taken back", error=str(failure))
 
     async def _put_back(self) -> None:
-        """The file as it was before, unless somebody else has written it since. Raises BrokerError."""
+        """The file as it was before. Raises BrokerError: it cannot be written, or somebody else has since."""
         now = await self._read()
-        if now != self.before and now in self._put:
-            await trio.to_thread.run_sync(self._mosquitto.replace, self.before)
+        if now == self.before:
+            return
+        if now not in self._put:
+            raise BrokerError(f"Somebody else has written {self._mosquitto.password_file} meanwhile")
+        await trio.to_thread.run_sync(self._mosquitto.replace, self.before)
 
     async def _prove_undone(self) -> None:
         """Raises BrokerError."""
-        if await trio.to_thread.run_sync(self._stood_before):
-            return  # the login does not tell the two apart, and need not: both let it in
 
         def nudge() -> None:
             try:
@@ -136,7 +145,8 @@ class LoginChange:
                 if self._taken:
                     raise
 
-        await self._until(False, nudge)
+        stood = await trio.to_thread.run_sync(self._stood_before)
+        await self._until(stood, nudge)
 
     async def _prove_checked(self) -> None:
         """That the broker refuses a wrong login. Raises LoginNotChanged, BrokerError."""
@@ -155,9 +165,12 @@ class LoginChange:
                 for _ in range(NUDGE_EVERY):
                     await trio.sleep(POLL_S)  # at once, the answer could be that of the file before
                     try:
-                        if await lets_in(self._endpoint, self._login) is wanted:
+                        if await lets_in(self._endpoint, self._login) is not wanted:
+                            trouble = "it refuses the login" if wanted else "it still takes the login"
+                        elif self._own_lets_in and not await lets_in(self._endpoint, self._own):
+                            trouble = "it refuses growyd's own login, too"
+                        else:
                             return
-                        trouble = "it refuses the login" if wanted else "it still takes the login"
                     except BrokerError as error:  # it may be busy, or starting again: there is time for that
                         trouble = error.message
         watched = self._mosquitto.pid_file is None

@@ -459,7 +459,7 @@ async def test_a_file_that_somebody_else_changes_meanwhile_is_theirs(house: Hous
             raise LoginNotChanged("Mosquitto cannot be told")
 
     logins = house.logins(Busy(password_file=house.file, pid_file=house.mosquitto.pid_file))
-    with pytest.raises(GrowyError):
+    with pytest.raises(LoginUncertain, match="Somebody else"):
         await logins.enable("esp", NEW, by="anna")
 
     assert b"tablet:" in house.file.read_bytes()
@@ -566,3 +566,38 @@ def test_a_mosquitto_that_may_not_be_signalled_is_said(house: House, handed_over
     pid_file.write_text(house.mosquitto.pid_file.read_text())
 
     assert "Mosquitto cannot be told: Operation not permitted" in as_nobody(handed_over, pid_file)[0]
+
+
+# -- a broker that cannot read what it is given refuses everybody, and that is noticed
+
+
+async def test_a_file_that_somebody_else_empties_meanwhile_is_not_called_as_before(house: House) -> None:
+    @attrs.frozen(kw_only=True)
+    class Emptied(Mosquitto):
+        def nudge(self) -> None:
+            self.password_file.write_bytes(b"# nobody\n")
+            super().nudge()
+
+    logins = house.logins(Emptied(password_file=house.file, pid_file=house.mosquitto.pid_file))
+    with pytest.raises(LoginUncertain, match="Somebody else"):
+        await logins.enable("esp", NEW, by="anna")
+
+
+async def test_a_broker_that_lost_everybody_is_not_called_as_before(house: House) -> None:
+    """As when the new file, and the old one that was put back, can both not be read by Mosquitto."""
+    house.file.write_bytes(with_user(house.file.read_bytes(), "growyd", hash_of("its own secret")))
+    logins = house.logins()
+    await logins.enable("growyd", "its own secret", by="anna")
+
+    @attrs.frozen(kw_only=True)
+    class Unreadable(Mosquitto):
+        def nudge(self) -> None:
+            there, away = self.password_file, self.password_file.with_name("away")
+            there.rename(away)
+            super().nudge()
+            threading.Event().wait(0.3)  # it reads its file at the next turn of its loop
+            away.rename(there)
+
+    logins = house.logins(Unreadable(password_file=house.file, pid_file=house.mosquitto.pid_file))
+    with pytest.raises(LoginUncertain, match="growyd's own login"):
+        await logins.enable("esp", NEW, by="anna")
