@@ -61,8 +61,8 @@ class LoginChange:
             Login(endpoint.username, endpoint.password or "") if endpoint.username is not None else None
         )
         self._own_lets_in = False
-        """growyd's own login was good before. It is the witness of all the others: a Mosquitto that cannot read its file
-        refuses everybody."""
+        """growyd's own login was good before. It is the witness of all the others: a Mosquitto that cannot read its
+        file refuses everybody."""
 
     async def __aenter__(self) -> Self:
         await trio.to_thread.run_sync(self._mosquitto.check)
