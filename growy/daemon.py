@@ -50,7 +50,9 @@ from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
 from growy.sensors.pool import Pool, open_pool
 from growy.store.store import Store, open_store
+from growy.web.accounts.accounts import Accounts
 from growy.web.app import App
+from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.server import Web, open_web
@@ -263,6 +265,7 @@ async def open_daemon(
             "pi_enhanced": enhanced.statistics,
             "broker_findings": lambda: survey.findings,
         }
+        accounts = Accounts(wall_ms)
         app = App(
             node=config.node.kaiser_id,
             version=__version__,
@@ -282,6 +285,8 @@ async def open_daemon(
                 connected=lambda: link.connected,
                 wall_ms=wall_ms,
             ),
+            accounts=accounts,
+            gate=Gate(accounts),
             health=lambda: assess(vitals_of(config, store, pool, link, fleet)),
             parts=parts,
         )

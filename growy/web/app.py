@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from growy.fleet.zones import Zones
     from growy.sensors.pool import Pool
     from growy.store import Store
+    from growy.web.accounts.accounts import Accounts
+    from growy.web.gate import Gate
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +37,8 @@ class App:
     zones: Zones
     hub: LiveHub
     broker_logins: BrokerLogins
+    gate: Gate
+    accounts: Accounts
     health: Callable[[], Health]
     parts: Mapping[str, Callable[[], object]] = attrs.field(factory=dict)
     """`statistics` of parts that the web room does not know itself: intake, broker link, fleet..."""

@@ -11,12 +11,15 @@ import attrs
 import pytest
 from rig.brokers import Mosquitto as Broker
 from rig.passwords import guarded
+from rig.people import api_key
 
 from growy.broker.engine import Endpoint
 from growy.broker.knock import Login, lets_in
 from growy.broker.logins import REMEMBERED, BrokerLogins
 from growy.broker.mosquitto import Mosquitto
 from growy.model.audit import AuditEntry
+from growy.model.people import Role
+from growy.web.server import Web
 
 pytestmark = pytest.mark.mosquitto
 
@@ -30,6 +33,7 @@ class Served:
     mosquitto: Mosquitto
     client: Any
     notes: list[AuditEntry]
+    web: Web
 
     async def configure(self, body: object, status: int = 200) -> Any:
         reply = await self.client.ask("POST", CONFIGURE, body)
@@ -59,7 +63,7 @@ async def served(
         patience_s=2.0,
     )
     async with serve(house) as web, connect(web) as client:
-        yield Served(endpoint, mosquitto, client, notes)
+        yield Served(endpoint, mosquitto, client, notes, web)
 
 
 async def test_a_login_is_set_up_and_stands_in_the_status(served: Served, house: Any) -> None:
@@ -89,6 +93,17 @@ async def test_a_login_is_set_up_and_stands_in_the_status(served: Served, house:
     assert await served.lets_in("esp", NEW)
     assert not await served.lets_in("esp", OLD)
     assert NEW not in await house.store.keyed(REMEMBERED)
+    assert [(note.source_id, note.details["by"]) for note in served.notes] == [("esp", "key:tests")]
+
+
+async def test_only_an_admin_may_set_up_logins(served: Served, connect: Any) -> None:
+    before = served.mosquitto.read()
+    async with connect(served.web, await api_key(served.web, Role.OPERATOR)) as operator:
+        refused = await operator.ask("POST", CONFIGURE, {"username": "esp", "password": NEW})
+        told = await operator.ask("GET", STATUS)
+
+    assert (refused.status, told.status) == (403, 200)
+    assert served.mosquitto.read() == before
 
 
 @pytest.mark.parametrize("field", ["enabled", "enable"])

@@ -7,7 +7,6 @@ import attrs
 
 from growy.model.errors import Invalid
 from growy.web.answers import Response, answer, iso
-from growy.web.api.placing import BY
 from growy.web.inputs import Secret
 from growy.web.router import Auth, Call, Endpoint
 
@@ -34,10 +33,10 @@ async def configure(call: Call, body: ConfigureBody) -> Response:
     if body.wanted():
         if body.password is None:
             raise Invalid("password: is missing", details={"faults": ["password: is missing"]})
-        done = await logins.enable(body.username, body.password, by=BY)
+        done = await logins.enable(body.username, body.password, by=call.by)
         message = f"The broker lets {done.username} in with the new password, and with no other"
     else:
-        done = await logins.disable(body.username, by=BY)
+        done = await logins.disable(body.username, by=call.by)
         message = f"The broker does not let {done.username} in any more"
     return answer(
         {
