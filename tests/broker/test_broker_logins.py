@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -477,6 +478,34 @@ async def test_being_stopped_halfway_takes_the_change_back(house: House) -> None
         nursery.cancel_scope.cancel()
 
     assert house.file.read_bytes() == before
+
+
+# -- killed at any moment
+
+FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from growy.broker.mosquitto import Mosquitto
+mosquitto = Mosquitto(password_file=Path(sys.argv[1]), pid_file=None)
+for letter in itertools.cycle(b"ab"):
+    mosquitto.replace(bytes([letter]) * 100_000)
+    print("replaced", flush=True)
+"""
+
+
+def test_a_crash_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    file = tmp_path / "passwd"
+    file.write_bytes(b"a" * 100_000)
+    file.chmod(0o640)
+    moments = random.Random(7)
+    for _ in range(6):
+        with subprocess.Popen([sys.executable, "-c", FOR_EVER, str(file)], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            threading.Event().wait(moments.uniform(0, 0.02))
+            process.kill()
+        assert file.read_bytes() in (b"a" * 100_000, b"b" * 100_000)
+        assert file.stat().st_mode & 0o777 == 0o640
 
 
 # -- as a user who may write into one folder, and signal nobody
