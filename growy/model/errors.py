@@ -99,6 +99,32 @@ class BrokerRefused(BrokerError):
     numeric_code = 5102
 
 
+class LoginRefused(BrokerRefused):
+    """The broker knows no such user, or the password is wrong."""
+
+
+class LoginNotChanged(BrokerError):
+    """A login of the broker could not be set up, and is as it was before."""
+
+    code = "MQTT_LOGIN_NOT_CHANGED"
+    numeric_code = 5106
+
+
+class LoginUncertain(BrokerError):
+    """A login of the broker could not be set up, and whether the broker has what it had before could not be proven."""
+
+    code = "MQTT_LOGIN_UNCERTAIN"
+    numeric_code = 5107
+
+
+class OwnLogin(GrowyError):
+    """The login that growyd itself uses must not differ from its settings: it would be shut out of its broker."""
+
+    code = "MQTT_OWN_LOGIN"
+    numeric_code = 5108
+    http_status = 409
+
+
 class PublishFailed(BrokerError):
     """The broker did not take the message. Nobody may assume it was delivered."""
 
