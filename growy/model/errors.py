@@ -77,6 +77,14 @@ class StoreUnavailable(StoreError):
     numeric_code = 5302
 
 
+class StoreInUse(StoreError):
+    """Another growyd has the store open."""
+
+    code = "STORE_IN_USE"
+    numeric_code = 5309
+    http_status = 409
+
+
 class SchemaError(StoreError):
     """The database on disk was written by a newer growyd, or SQLite is too old to be trusted."""
 

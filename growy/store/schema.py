@@ -84,6 +84,25 @@ def _series_1(db: apsw.Connection) -> None:
     )
 
 
+def _series_2(db: apsw.Connection) -> None:
+    db.execute(
+        """
+        -- How far the old server's database has been read (rowid), with what became of its rows: written in the
+        -- transaction that takes them.
+        CREATE TABLE legacy_progress (
+            identity TEXT PRIMARY KEY,
+            cursor INTEGER NOT NULL, cursor_row TEXT NOT NULL, tally TEXT NOT NULL,
+            began_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        -- Which series the old server's rows went to; a later run must not choose another.
+        CREATE TABLE legacy_series (
+            esp_id TEXT NOT NULL, gpio INTEGER NOT NULL, sensor_type TEXT NOT NULL, series INTEGER NOT NULL,
+            PRIMARY KEY (esp_id, gpio, sensor_type)
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
 def _registry_1(db: apsw.Connection) -> None:
     db.execute(
         """ CREATE TABLE devices ( esp_id TEXT PRIMARY KEY, record TEXT NOT NULL, first_seen INTEGER NOT NULL,
@@ -158,7 +177,7 @@ def _registry_3(db: apsw.Connection) -> None:
     )
 
 
-SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1,)
+SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1, _series_2)
 REGISTRY_MIGRATIONS: tuple[Migration, ...] = (_registry_1, _registry_2, _registry_3)
 
 

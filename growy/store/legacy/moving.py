@@ -1,0 +1,304 @@
+"""The old database's rows into series.db, as closed chunks, a window of rows at a time. Blocking; alone with the store.
+
+A window is some hundred thousand rows in columns. One transaction writes its chunks, the names that are new, and how
+far the old database has been read: killed at any moment, a later run goes on behind the last window, and every reading
+is there once. Memory does not grow with the old database. Must never write over, or beside, a reading that is there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+import attrs
+import numpy as np
+
+from growy.config import StoreConfig
+from growy.model.errors import StoreError
+from growy.model.reading import NO_SEQ, ByteArray, Columns, IndexArray, IntArray, TimeSource
+from growy.model.time import EARLIEST_S
+from growy.store import faults, sealing
+from growy.store.catalog import write_names
+from growy.store.housekeeping import CHECKPOINT_PAGES
+from growy.store.legacy import merging, progress
+from growy.store.legacy.judge import Bounds, Judged, Names, Why, judge
+from growy.store.legacy.ownership import extension_rows
+from growy.store.legacy.report import Report
+from growy.store.legacy.source import LegacySource, Row
+from growy.store.legacy.tally import Tally
+from growy.store.opening import Opened, open_files
+from growy.store.schema import SERIES_FILE, check_sqlite, file_size
+from growy.store.writer import transaction
+
+PAGE_ROWS = 10_000
+WINDOW_ROWS = 250_000
+"""Rows that are written together, some 60 MB of memory at the most. With hundreds of series in the old table fewer
+would make many small chunks."""
+MAX_SERIES = 10_000
+"""As many as the intake takes."""
+FUTURE_MS = 86_400_000
+"""An old server that wrote local time as UTC is up to 14 hours ahead; what lies further ahead is a wrong clock."""
+LIBRARY, VERSION = "legacy", "growy_database"
+"""What is said to have made the values: some version of the old server."""
+BYTES_PER_READING = 16
+"""Room that is asked for in advance; compressed it is a third of that, noise included."""
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Options:
+    window_rows: int = attrs.field(default=WINDOW_ROWS, validator=attrs.validators.ge(1))
+    again: bool = False
+    """Read the old database from its first row, whatever was read before."""
+    now_ms: int = attrs.field(factory=lambda: int(time.time() * 1000))
+
+
+@attrs.frozen(slots=True)
+class Advance:
+    """Where a run stands."""
+
+    rows: int
+    """Read in this run."""
+    of_rows: int
+    """About how many there are to read in this run."""
+    taken: int
+
+
+Watch = Callable[[Advance], None]
+
+
+@attrs.frozen(slots=True, eq=False)
+class _Page:
+    """Rows that can be taken, so far."""
+
+    number: IndexArray
+    remarks: ByteArray
+    rowid: IntArray
+    columns: Columns
+    """`series` is the number of the series in the old table."""
+
+
+def look_through(
+    source: LegacySource, config: StoreConfig, options: Options, watch: Watch = lambda _: None
+) -> Report:
+    """What `move` would do, without a store: what is stored already is not known here. Raises StoreError."""
+    began = time.perf_counter()
+    names, tally = Names(MAX_SERIES), Tally()
+    bounds = _bounds(config, options)
+    for rows in source.pages(source.first_row - 1, PAGE_ROWS):
+        judged = judge(rows, names, bounds)
+        tally.add_refused(rows, judged, names.names)
+        page = _page(rows, judged, 0)
+        why = np.zeros(len(page.columns), np.uint8)
+        tally.add_judged(page.number, page.columns.ts_ms, why, page.remarks, page.rowid, names.names)
+        watch(Advance(tally.rows, source.rows, tally.taken))
+    return _report(source, tally, tally, began, dry_run=True)
+
+
+def move(
+    source: LegacySource,
+    config: StoreConfig,
+    directory: Path,
+    options: Options,
+    watch: Watch = lambda _: None,
+) -> Report:
+    """Take what can be taken and is not there yet.
+
+    Args:
+        directory: folder of series.db; made if it is not there.
+        watch: told after every page.
+
+    Raises:
+        StoreInUse: growyd runs.
+        StoreUnavailable: not enough room. What was written stays; a later run goes on.
+        StoreError: a database is damaged.
+    """
+    check_sqlite(apsw.sqlite_lib_version())
+    began = time.perf_counter()
+    bounds = _bounds(config, options)
+    before = file_size(directory / SERIES_FILE)
+    with _opened(config, directory) as opened:
+        try:
+            mover = _Mover(source, config, directory, opened, options)
+            mover.run(bounds, watch)
+        except (apsw.Error, OSError) as error:
+            raise faults.typed(error, directory, opened.series) from error
+    return _report(
+        source,
+        mover.tally,
+        mover.progress.tally,
+        began,
+        stored_bytes=file_size(directory / SERIES_FILE) - before,
+        new_series=mover.new_series,
+        joined_series=mover.joined_series,
+    )
+
+
+class _Mover:
+    """One run."""
+
+    def __init__(
+        self, source: LegacySource, config: StoreConfig, directory: Path, opened: Opened, options: Options
+    ) -> None:
+        self._source, self._config, self._directory = source, config, directory
+        self._opened, self._options = opened, options
+        self._db = opened.series
+        self._names = Names(MAX_SERIES)
+        self._series_before = len(opened.catalog)
+        self._homes = progress.Homes(self._db, opened.catalog, options.now_ms)
+        self._conversion = opened.conversions.intern(LIBRARY, VERSION, "{}")
+        self.tally = Tally()
+        self.progress = progress.load(self._db, source, options.now_ms)
+        if options.again:
+            self.progress = progress.Progress(source.first_row - 1, Tally(), options.now_ms)
+
+    @property
+    def new_series(self) -> int:
+        return len(self._opened.catalog) - self._series_before
+
+    @property
+    def joined_series(self) -> int:
+        return len({self._homes.of(name) for name in self.tally.series}) - self.new_series
+
+    def run(self, bounds: Bounds, watch: Watch) -> None:
+        """Raises StoreError, and whatever SQLite and the kernel raise."""
+        _seal(self._opened, self._config.chunk_readings)
+        self._db.wal_autocheckpoint(CHECKPOINT_PAGES)
+        source, start = self._source, self.progress.cursor
+        left = min(source.rows, max(0, source.last_row - start))
+        self._check_room(left * BYTES_PER_READING)
+        pages: list[_Page] = []
+        read = waiting = 0
+        for rows in source.pages(start, PAGE_ROWS):
+            judged = judge(rows, self._names, bounds)
+            for tally in (self.tally, self.progress.tally):
+                tally.add_refused(rows, judged, self._names.names)
+            pages.append(_page(rows, judged, self._conversion))
+            read, waiting = read + len(rows), waiting + len(rows)
+            self.progress.cursor = rows[-1][0]
+            if waiting >= self._options.window_rows:
+                self._store(pages)
+                pages, waiting = [], 0
+            watch(Advance(read, left, self.tally.taken))
+        if pages:
+            self._store(pages)
+            watch(Advance(read, left, self.tally.taken))
+
+    def _store(self, pages: list[_Page]) -> None:
+        """One window in one transaction."""
+        number = np.concatenate([page.number for page in pages])
+        remarks = np.concatenate([page.remarks for page in pages])
+        rowid = np.concatenate([page.rowid for page in pages])
+        columns = Columns.concat([page.columns for page in pages])
+        used = np.unique(number)
+        home = np.zeros(len(self._names.names), np.int32)
+        home[used] = [self._homes.of(self._names.names[one]) for one in used.tolist()]
+        columns.series = home[number]
+        order = np.lexsort(
+            (columns.ts_ms, columns.series)
+        )  # stable: of equal times the first row stays first
+        number, remarks, rowid, columns = number[order], remarks[order], rowid[order], columns.take(order)
+        why = np.where(merging.repeated(columns), Why.SAME_TIME, Why.TAKEN).astype(np.uint8)
+        why[merging.stored(self._db, columns)] = Why.STORED_ALREADY
+        for tally in (self.tally, self.progress.tally):
+            tally.add_judged(number, columns.ts_ms, why, remarks, rowid, self._names.names)
+        taken = columns.take(why == Why.TAKEN)
+        sealed = None
+        if len(taken):
+            part = sealing.Slice(taken, self._opened.unsealed.mark)
+            sealed = sealing.prepare(self._db, part, self._config.chunk_readings)
+        self._check_room(0)
+        catalog, conversions = self._opened.catalog, self._opened.conversions
+        with transaction(self._db):
+            write_names(self._db, catalog.pending(), conversions.pending())
+            progress.write_homes(self._db, self._homes.pending())
+            if sealed is not None:
+                sealing.apply(self._db, sealed)
+            progress.save(self._db, self._source, self.progress, self._options.now_ms)
+        catalog.written(catalog.pending())
+        conversions.written(conversions.pending())
+        self._homes.written()
+
+    def _check_room(self, wanted: int) -> None:
+        free = faults.free_bytes(self._directory) - wanted
+        faults.check_room(self._directory, free, self._config.min_free_mb * 1_048_576)
+
+
+@contextmanager
+def _opened(config: StoreConfig, directory: Path) -> Iterator[Opened]:
+    opened = open_files(config, directory, None, faults.free_bytes)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _seal(opened: Opened, chunk_readings: int) -> None:
+    """What the daemon has left in its journal goes into chunks first: then chunks are all there is to compare with."""
+    unsealed = opened.unsealed
+    goal = unsealed.newest
+    while unsealed.mark.sealed < goal:  # twice when a broken-off seal has to be finished first
+        for part in sealing.slices(unsealed.look(), goal):
+            sealed = sealing.prepare(opened.series, part, chunk_readings)
+            with transaction(opened.series):
+                sealing.apply(opened.series, sealed)
+            unsealed.advance(sealed.mark)
+
+
+def _page(rows: list[Row], judged: Judged, conversion: int) -> _Page:
+    good = judged.why == Why.TAKEN
+    count = int(good.sum())
+    return _Page(
+        number=judged.name[good],
+        remarks=judged.remarks[good],
+        rowid=np.array([row[0] for row in rows], np.int64)[good],
+        columns=Columns(
+            series=judged.name[good],
+            ts_ms=judged.ts_ms[good],
+            rx_ms=judged.rx_ms[good],
+            raw=judged.raw[good],
+            value=judged.value[good],
+            quality=judged.quality[good],
+            seq=np.full(count, NO_SEQ, np.int64),
+            source=np.full(count, TimeSource.DEVICE, np.uint8),
+            conversion=np.full(count, conversion, np.int32),
+        ),
+    )
+
+
+def _bounds(config: StoreConfig, options: Options) -> Bounds:
+    """Raises StoreError: this machine does not know the time."""
+    if options.now_ms < EARLIEST_S * 1000:
+        raise StoreError(
+            "the clock of this machine is not set", cure="Wait for NTP, or set it; then run this again"
+        )
+    days = config.retention_days
+    earliest = EARLIEST_S * 1000
+    retained = max(earliest, options.now_ms - days * 86_400_000) if days else earliest
+    return Bounds(options.now_ms + FUTURE_MS, retained)
+
+
+def _report(
+    source: LegacySource,
+    run: Tally,
+    total: Tally,
+    began: float,
+    *,
+    dry_run: bool = False,
+    stored_bytes: int = 0,
+    new_series: int = 0,
+    joined_series: int = 0,
+) -> Report:
+    return Report(
+        source=str(source.path),
+        dry_run=dry_run,
+        run=run,
+        total=total,
+        duration_s=time.perf_counter() - began,
+        stored_bytes=stored_bytes,
+        new_series=new_series,
+        joined_series=joined_series,
+        extension=extension_rows(source),
+    )
