@@ -11,12 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from growy.model.errors import StoreError
-from growy.model.reading import Columns, IntArray
+from growy.model.reading import Columns, IndexArray, IntArray
 from growy.store.blob import decode_values
 from growy.store.chunks import extents
 from growy.store.grid import PARTS, cell_id, slots
 
 _SPANS = "SELECT id, first_ms, last_ms FROM chunk WHERE id BETWEEN ? AND ?"
+
+
+def groups(numbers: IndexArray) -> Iterator[tuple[int, int, int]]:
+    """(number, start, end) of each stretch of equal numbers, which are sorted."""
+    found, starts = np.unique(numbers, return_index=True)
+    ends = [*starts[1:].tolist(), len(numbers)] if len(numbers) else []
+    yield from zip(found.tolist(), starts.tolist(), ends, strict=True)
 
 
 def repeated(columns: Columns) -> npt.NDArray[np.bool_]:
@@ -33,8 +40,7 @@ def stored(db: apsw.Connection, columns: Columns) -> npt.NDArray[np.bool_]:
         StoreError: a chunk is damaged: what it held is not known, so nothing is written beside it.
     """
     there = np.zeros(len(columns), np.bool_)
-    names, starts = np.unique(columns.series, return_index=True)
-    for series_id, start, end in zip(names.tolist(), starts, [*starts[1:], len(columns)], strict=True):
+    for series_id, start, end in groups(columns.series):
         ts_ms = columns.ts_ms[start:end]
         for times in _times(db, series_id, ts_ms):
             there[start:end] |= np.isin(ts_ms, times)

@@ -160,7 +160,8 @@ class _Mover:
 
     @property
     def joined_series(self) -> int:
-        return len({self._homes.of(name) for name in self.tally.series}) - self.new_series
+        stored = [name for name, one in self.tally.series.items() if one.taken or one.stored_already]
+        return len({self._homes.of(name) for name in stored}) - self.new_series
 
     def run(self, bounds: Bounds, watch: Watch) -> None:
         """Raises StoreError, and whatever SQLite and the kernel raise."""
@@ -171,7 +172,7 @@ class _Mover:
         self._check_room(left * BYTES_PER_READING)
         pages: list[_Page] = []
         read = waiting = 0
-        for rows in source.pages(start, PAGE_ROWS):
+        for rows in source.pages(start, min(PAGE_ROWS, self._options.window_rows)):
             judged = judge(rows, self._names, bounds)
             for tally in (self.tally, self.progress.tally):
                 tally.add_refused(rows, judged, self._names.names)

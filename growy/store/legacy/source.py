@@ -156,8 +156,8 @@ def open_source(path: Path, aside: Path) -> Iterator[LegacySource]:
 
     Args:
         path: the file.
-        aside: a folder that can be written. Used, and cleared, only where the old server has crashed: what stands in
-            its journal can be read only by writing, so a copy is opened there.
+        aside: a folder that is there and can be written. Used, and cleared, only where the old server has crashed:
+            what stands in its journal can be read only by writing, so a copy is opened there.
 
     Raises:
         StoreError: no database, not the old server's, or it cannot be read.
@@ -201,7 +201,6 @@ def _way_in(path: Path, aside: Path, stack: ExitStack) -> tuple[apsw.Connection,
     if not left:
         return _connect(path, "immutable=1"), _state(path)
     size = sum(one.stat().st_size for one in (path, *left))
-    aside.mkdir(parents=True, exist_ok=True)
     check_room(aside, free_bytes(aside) - size, 0)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="legacy-", dir=aside)))
     for one in (path, *left):

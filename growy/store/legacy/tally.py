@@ -13,6 +13,7 @@ import numpy as np
 from growy.model.reading import ByteArray, IndexArray, IntArray
 from growy.store.legacy.instants import Unit
 from growy.store.legacy.judge import Judged, LegacyName, Remark, Why
+from growy.store.legacy.merging import groups
 from growy.store.legacy.source import COLUMNS, Row
 
 EXAMPLES = 3
@@ -99,8 +100,7 @@ class Tally:
         of_taken = remarks[order][why == Why.TAKEN]
         for bit, remark in enumerate(Remark):
             self.remarks[remark] += int((of_taken >> bit & 1).sum())
-        found, starts = np.unique(number, return_index=True)
-        for one, start, end in zip(found, starts, [*starts[1:], len(number)], strict=True):
+        for one, start, end in groups(number):
             reasons, series = why[start:end], self._of(names[one])
             taken = ts_ms[start:end][reasons == Why.TAKEN]
             already = int((reasons == Why.STORED_ALREADY).sum())
