@@ -45,7 +45,7 @@ def migrate(
     options = Options(again=again)
     with open_source(source, Path(os.environ.get("TMPDIR", "/var/tmp"))) as legacy, watching() as watch:
         if dry_run:
-            report = look_through(legacy, config.store, options, watch)
+            report = look_through(legacy, config.store, directory, options, watch)
         else:
             report = _move(legacy, config.store, directory, options, watch)
     if as_json:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S = 10.0
 """Between two lines where there is no terminal."""
+HINT = (
+    "Sensors with an address (1-Wire, I²C) are known by it, which the old database does not have. Let growyd\n"
+    "receive each of them once before the migration: then their old and new readings are one series."
+)
 SHOWN_SERIES = 40
 """Series in the table; all of them are in `--json`."""
 
@@ -80,9 +84,15 @@ def print_report(report: Report) -> None:
         click.echo(
             "Nothing was written. What is stored already, or has the same time twice, is found out when it is."
         )
+        if report.new_series is not None:
+            click.echo(
+                f"{report.new_series} series would be new; {report.joined_series} would go on with one of growyd's"
+            )
+        if report.new_series:
+            click.echo(HINT)
     else:
         click.echo(f"series.db grew by {report.stored_bytes / 1e6:.1f} MB")
-        click.echo(f"{report.new_series} new series; {report.joined_series} went on with one that was there")
+        click.echo(f"{report.new_series} new series; {report.joined_series} went on with one of growyd's")
         if total.rows != run.rows:
             click.echo(f"All runs together: {total.rows:,} rows read, {total.taken:,} taken")
     _print_counts(total)

@@ -289,10 +289,25 @@ def test_dirt_is_reported_by_reason_and_by_series_and_costs_the_good_rows_nothin
 def test_a_dry_run_says_the_same_and_makes_nothing(old: Path, folder: Path) -> None:
     legacy_file(old, [row(T0), row(None), row(T0 + 1, esp_id="kitchen"), row(T0 + 2)])
     with open_source(old, old.parent) as source:
-        dry = look_through(source, StoreConfig(), Options(now_ms=NOW_MS))
+        dry = look_through(source, StoreConfig(), folder, Options(now_ms=NOW_MS))
     assert not folder.exists()
 
-    assert dry.total == migrated(old, folder).total
+    report = migrated(old, folder)
+
+    assert dry.total == report.total
+    assert (dry.new_series, dry.joined_series) == (report.new_series, report.joined_series) == (1, 0)
+
+
+async def test_a_dry_run_beside_a_running_growyd_knows_which_series_would_go_on(
+    old: Path, folder: Path
+) -> None:
+    await trio.to_thread.run_sync(live_all, folder, readings(1, [NOW_MS], [21.0]))
+    legacy_file(old, [row(T0), row(T0, gpio=5)])
+    async with open_store(StoreConfig(), folder):
+        with open_source(old, old.parent) as source:
+            dry = look_through(source, StoreConfig(), folder, Options(now_ms=NOW_MS))
+
+    assert (dry.new_series, dry.joined_series) == (1, 1)
 
 
 def test_rows_that_retention_would_delete_stay_where_they_are(old: Path, folder: Path) -> None:

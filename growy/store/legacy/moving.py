@@ -21,16 +21,16 @@ from growy.model.errors import StoreError
 from growy.model.reading import NO_SEQ, ByteArray, Columns, IndexArray, IntArray, TimeSource
 from growy.model.time import EARLIEST_S
 from growy.store import faults, sealing
-from growy.store.catalog import write_names
+from growy.store.catalog import load_catalog, write_names
 from growy.store.housekeeping import CHECKPOINT_PAGES
 from growy.store.legacy import merging, progress
-from growy.store.legacy.judge import Bounds, Judged, Names, Why, judge
+from growy.store.legacy.judge import Bounds, Judged, LegacyName, Names, Why, judge
 from growy.store.legacy.ownership import extension_rows
 from growy.store.legacy.report import Report
 from growy.store.legacy.source import LegacySource, Row
 from growy.store.legacy.tally import Tally
 from growy.store.opening import Opened, open_files
-from growy.store.schema import SERIES_FILE, check_sqlite, file_size
+from growy.store.schema import SERIES_FILE, check_sqlite, file_size, open_reading
 from growy.store.writer import transaction
 
 PAGE_ROWS = 10_000
@@ -81,9 +81,17 @@ class _Page:
 
 
 def look_through(
-    source: LegacySource, config: StoreConfig, options: Options, watch: Watch = lambda _: None
+    source: LegacySource,
+    config: StoreConfig,
+    directory: Path,
+    options: Options,
+    watch: Watch = lambda _: None,
 ) -> Report:
-    """What `move` would do, without a store: what is stored already is not known here. Raises StoreError."""
+    """What `move` would do. Writes nothing, also while growyd runs; so what is stored already is not known here.
+
+    Raises:
+        StoreError: the old database cannot be read.
+    """
     began = time.perf_counter()
     names, tally = Names(MAX_SERIES), Tally()
     bounds = _bounds(config, options)
@@ -94,7 +102,10 @@ def look_through(
         why = np.zeros(len(page.columns), np.uint8)
         tally.add_judged(page.number, page.columns.ts_ms, why, page.remarks, page.rowid, names.names)
         watch(Advance(tally.rows, source.rows, tally.taken))
-    return _report(source, tally, tally, began, dry_run=True)
+    good = [name for name, one in tally.series.items() if one.taken]
+    return _report(
+        source, tally, tally, began, dry_run=True, homes=_homes_to_be(directory, good, options.now_ms)
+    )
 
 
 def move(
@@ -131,8 +142,7 @@ def move(
         mover.progress.tally,
         began,
         stored_bytes=file_size(directory / SERIES_FILE) - before,
-        new_series=mover.new_series,
-        joined_series=mover.joined_series,
+        homes=mover.homes(),
     )
 
 
@@ -146,7 +156,6 @@ class _Mover:
         self._opened, self._options = opened, options
         self._db = opened.series
         self._names = Names(MAX_SERIES)
-        self._series_before = len(opened.catalog)
         self._homes = progress.Homes(self._db, opened.catalog, options.now_ms)
         self._conversion = opened.conversions.intern(LIBRARY, VERSION, "{}")
         self.tally = Tally()
@@ -154,14 +163,10 @@ class _Mover:
         if options.again:
             self.progress = progress.Progress(source.first_row - 1, Tally(), options.now_ms)
 
-    @property
-    def new_series(self) -> int:
-        return len(self._opened.catalog) - self._series_before
-
-    @property
-    def joined_series(self) -> int:
+    def homes(self) -> tuple[int, int]:
+        """Series that this run made, and those that it went on with."""
         stored = [name for name, one in self.tally.series.items() if one.taken or one.stored_already]
-        return len({self._homes.of(name) for name in stored}) - self.new_series
+        return self._homes.counted(stored)
 
     def run(self, bounds: Bounds, watch: Watch) -> None:
         """Raises StoreError, and whatever SQLite and the kernel raise."""
@@ -227,6 +232,21 @@ class _Mover:
         faults.check_room(self._directory, free, self._config.min_free_mb * 1_048_576)
 
 
+def _homes_to_be(directory: Path, names: list[LegacyName], now_ms: int) -> tuple[int, int] | None:
+    """Of a dry run: series that would be made, and gone on with; None where nobody may look into the store."""
+    path = directory / SERIES_FILE
+    try:
+        if not path.exists():
+            return len(names), 0
+        db = open_reading(path)
+        try:
+            return progress.Homes(db, load_catalog(db), now_ms).counted(names)
+        finally:
+            db.close(True)
+    except (apsw.Error, OSError):
+        return None
+
+
 @contextmanager
 def _opened(config: StoreConfig, directory: Path) -> Iterator[Opened]:
     opened = open_files(config, directory, None, faults.free_bytes)
@@ -289,8 +309,7 @@ def _report(
     *,
     dry_run: bool = False,
     stored_bytes: int = 0,
-    new_series: int = 0,
-    joined_series: int = 0,
+    homes: tuple[int, int] | None = None,
 ) -> Report:
     return Report(
         source=str(source.path),
@@ -299,7 +318,7 @@ def _report(
         total=total,
         duration_s=time.perf_counter() - began,
         stored_bytes=stored_bytes,
-        new_series=new_series,
-        joined_series=joined_series,
+        new_series=homes[0] if homes else None,
+        joined_series=homes[1] if homes else None,
         extension=extension_rows(source),
     )

@@ -4,6 +4,7 @@ transaction that takes the rows."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import apsw
 import attrs
@@ -65,8 +66,15 @@ class Homes:
     def __init__(self, db: apsw.Connection, catalog: Catalog, now_ms: int) -> None:
         self._catalog = catalog
         self._now_ms = now_ms
-        rows = db.execute("SELECT esp_id, gpio, sensor_type, series FROM legacy_series")
-        self._known = {LegacyName(*row[:3]): row[3] for row in rows}
+        self._made: set[int] = set()
+        self._known: dict[LegacyName, int] = {}
+        if db.table_exists(
+            None, "legacy_series"
+        ):  # a dry run looks at a store that this growyd has not opened yet
+            rows = db.execute("SELECT esp_id, gpio, sensor_type, series FROM legacy_series")
+            self._known = {
+                LegacyName(*row[:3]): row[3] for row in cast("list[tuple[str, int, str, int]]", rows)
+            }
         self._pending: dict[LegacyName, int] = {}
         self._live: dict[tuple[str, int, str], list[int]] = {}
         for series in catalog.series():
@@ -82,6 +90,11 @@ class Homes:
             known = self._known[name] = self._pending[name] = self._chosen(name)
         return known
 
+    def counted(self, names: Iterable[LegacyName]) -> tuple[int, int]:
+        """How many series these go to: made by this run, and there before."""
+        homes = {self.of(name) for name in names}
+        return len(homes & self._made), len(homes - self._made)
+
     def pending(self) -> list[tuple[str, int, str, int]]:
         return [(*attrs.astuple(name), series) for name, series in self._pending.items()]
 
@@ -96,7 +109,9 @@ class Homes:
         live = self._live.get((name.esp_id, name.gpio, name.sensor_type), [])
         if len(live) == 1:
             return live[0]
-        return self._catalog.intern(key, name.gpio, "", self._now_ms)
+        made = self._catalog.intern(key, name.gpio, "", self._now_ms)
+        self._made.add(made)
+        return made
 
 
 def write_homes(db: apsw.Connection, rows: Iterable[tuple[str, int, str, int]]) -> None:

@@ -22,9 +22,10 @@ class Report:
     duration_s: float
     stored_bytes: int
     """By which series.db grew in this run."""
-    new_series: int
-    joined_series: int
-    """Old series whose readings went to one that growyd had already."""
+    new_series: int | None
+    """Made by this run; in a dry run, to be made. None where that could not be looked up."""
+    joined_series: int | None
+    """Series that growyd had already, and that go on with the old readings."""
     extension: dict[str, int]
     """Rows of the God/Kaiser tables in the old database, which this run has not taken."""
 
