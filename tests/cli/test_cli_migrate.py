@@ -4,10 +4,10 @@ import io
 import json
 import os
 import sys
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rig.legacy import T0, legacy_file, row
 
 from growy.cli import main
 from growy.cli.exits import ExitCode
@@ -64,7 +64,7 @@ def test_a_dry_run_writes_nothing(growyd, old, tmp_path):
 
     assert done.exit_code == 0
     assert "30 would be taken" in done.stdout
-    assert "Let growyd receive each" in done.stdout
+    assert "Let growyd\nreceive each of them once" in done.stdout
     assert not (tmp_path / "growy").exists()
 
 

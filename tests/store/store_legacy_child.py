@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from legacy_files import NOW_MS
+from rig.legacy import NOW_MS
 
 from growy.config import StoreConfig
 from growy.store.legacy import Options, move, open_source

@@ -17,7 +17,7 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from legacy_files import ESP, NOW_MS, T0, legacy_file, migrated, row, stored
+from rig.legacy import ESP, NOW_MS, T0, legacy_file, migrated, row, stored
 from store_readings import readings
 
 from growy.config import StoreConfig

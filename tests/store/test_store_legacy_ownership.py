@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 from hypothesis import given
 from hypothesis import strategies as st
-from legacy_files import NOW_MS, T0, legacy_file, row
+from rig.legacy import NOW_MS, T0, legacy_file, row
 
 from growy.store.legacy import open_source, ownership_of_legacy
 from growy.store.legacy.ownership import KaiserRow, OwnerRow, read_hierarchy

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from legacy_files import SCHEMA, T0, legacy_file, row
+from rig.legacy import SCHEMA, T0, legacy_file, row
 
 from growy.model.errors import StoreError
 from growy.store.legacy import open_source

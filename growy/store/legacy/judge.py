@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from growy.model.reading import ByteArray, FloatArray, IndexArray, IntArray, Quality
-from growy.model.time import EARLIEST_S
+from growy.model.time import EARLIEST_S, FUTURE_TOLERANCE_MS
 from growy.store.legacy.instants import Cell, Unit, moments, numbers
 from growy.store.legacy.source import Row
 from growy.wire.fields import MAX_RAW, UNSIGNED_FROM, is_sensor_type
@@ -58,7 +58,7 @@ MEANING: dict[Why, str] = {
     Why.NO_TIME: "timestamp is null or 0: the device did not know the time",
     Why.BAD_TIME: "timestamp is neither a number nor a date",
     Why.BEFORE_2020: "timestamp is before 2020: the device's clock was not set",
-    Why.IN_THE_FUTURE: "timestamp is in the future",
+    Why.IN_THE_FUTURE: "timestamp is more than five minutes in the future",
     Why.BEYOND_RETENTION: "older than store.retention_days: growyd would delete it again",
     Why.NOTHING_MEASURED: "neither raw_data nor processed_value",
     Why.BAD_RAW: "raw_data is no number that can be kept exactly",
@@ -101,9 +101,10 @@ class LegacyName:
 
 @attrs.frozen(slots=True)
 class Bounds:
-    """Times that are believed, Unix ms, both included."""
+    """Times that are believed, Unix ms, all included."""
 
-    latest_ms: int
+    now_ms: int
+    """Nothing was received later: control takes the newest receipt for the present when its Pi has no clock."""
     retained_ms: int = EARLIEST_S * 1000
     """`store.retention_days` reaches back to here."""
 
@@ -191,7 +192,7 @@ def judge(rows: Sequence[Row], names: Names, bounds: Bounds) -> Judged:
     because(Why.NO_TIME, unit == Unit.NONE)
     because(Why.BAD_TIME, unit == Unit.UNREADABLE)
     because(Why.BEFORE_2020, time < EARLIEST_S * 1000)
-    because(Why.IN_THE_FUTURE, time > bounds.latest_ms)
+    because(Why.IN_THE_FUTURE, time > bounds.now_ms + FUTURE_TOLERANCE_MS)
     because(Why.BEYOND_RETENTION, time < bounds.retained_ms)
     because(Why.NOTHING_MEASURED, np.isnan(raw) & ~raw_bad)
     because(Why.BAD_RAW, ~(np.abs(raw) <= MAX_RAW))
@@ -203,10 +204,10 @@ def judge(rows: Sequence[Row], names: Names, bounds: Bounds) -> Judged:
         why=why,
         unit=unit,
         ts_ms=ts_ms,
-        rx_ms=_received(ts_ms, moments(created)[0]),
+        rx_ms=np.minimum(_received(ts_ms, moments(created)[0]), bounds.now_ms),
         raw=raw,
         value=value,
-        # The old table does not say how good a value was.
+        # The old table does not say how good a value was; and on UNKNOWN no rule acts.
         quality=np.where(infinite | value_bad, Quality.ERROR, Quality.UNKNOWN).astype(np.uint8),
         remarks=np.packbits(np.stack(remarks), axis=0, bitorder="little")[0],
     )

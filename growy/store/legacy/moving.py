@@ -39,8 +39,6 @@ WINDOW_ROWS = 250_000
 would make many small chunks."""
 MAX_SERIES = 10_000
 """As many as the intake takes."""
-FUTURE_MS = 86_400_000
-"""An old server that wrote local time as UTC is up to 14 hours ahead; what lies further ahead is a wrong clock."""
 LIBRARY, VERSION = "legacy", "growy_database"
 """What is said to have made the values: some version of the old server."""
 BYTES_PER_READING = 16
@@ -210,18 +208,14 @@ class _Mover:
         why[merging.stored(self._db, columns)] = Why.STORED_ALREADY
         for tally in (self.tally, self.progress.tally):
             tally.add_judged(number, columns.ts_ms, why, remarks, rowid, self._names.names)
-        taken = columns.take(why == Why.TAKEN)
-        sealed = None
-        if len(taken):
-            part = sealing.Slice(taken, self._opened.unsealed.mark)
-            sealed = sealing.prepare(self._db, part, self._config.chunk_readings)
+        part = sealing.Slice(columns.take(why == Why.TAKEN), self._opened.unsealed.mark)
+        sealed = sealing.prepare(self._db, part, self._config.chunk_readings)
         self._check_room(0)
         catalog, conversions = self._opened.catalog, self._opened.conversions
         with transaction(self._db):
             write_names(self._db, catalog.pending(), conversions.pending())
             progress.write_homes(self._db, self._homes.pending())
-            if sealed is not None:
-                sealing.apply(self._db, sealed)
+            sealing.apply(self._db, sealed)
             progress.save(self._db, self._source, self.progress, self._options.now_ms)
         catalog.written(catalog.pending())
         conversions.written(conversions.pending())
@@ -298,7 +292,7 @@ def _bounds(config: StoreConfig, options: Options) -> Bounds:
     days = config.retention_days
     earliest = EARLIEST_S * 1000
     retained = max(earliest, options.now_ms - days * 86_400_000) if days else earliest
-    return Bounds(options.now_ms + FUTURE_MS, retained)
+    return Bounds(options.now_ms, retained)
 
 
 def _report(
