@@ -16,9 +16,6 @@ from growy.config import StoreConfig
 from growy.store import open_store
 from growy.store.legacy import Advance
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
-from legacy_files import T0, legacy_file, row
-
 
 @pytest.fixture
 def growyd(monkeypatch, tmp_path):
