@@ -339,6 +339,21 @@ def test_a_machine_that_does_not_know_the_time_is_told_to_wait(old: Path, folder
         move(source, StoreConfig(), folder, Options(now_ms=1000))
 
 
+def test_of_a_damaged_old_database_everything_before_the_damage_is_taken(old: Path, folder: Path) -> None:
+    legacy_file(old, [row(T0 + at, raw=at) for at in range(5000)])
+    content = bytearray(old.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096] = b"\xa5" * 4096
+    old.write_bytes(content)
+
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"damaged behind row \d+") as caught:
+            migrated(old, folder)
+        last = int(caught.value.message.split("row ")[1].split(":")[0])
+        assert 1000 < last < 4000
+        assert stored(folder)[KEY].raw.tolist() == list(range(last))
+
+
 def test_a_damaged_chunk_stops_it_rather_than_being_written_beside(old: Path, folder: Path) -> None:
     live(folder, KEY, readings(1, [(T0 + at) * 1000 for at in range(99)], [50.0] * 99), seal=True)
     db = apsw.Connection(str(folder / "series.db"))

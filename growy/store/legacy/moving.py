@@ -27,7 +27,7 @@ from growy.store.legacy import merging, progress
 from growy.store.legacy.judge import Bounds, Judged, LegacyName, Names, Why, judge
 from growy.store.legacy.ownership import extension_rows
 from growy.store.legacy.report import Report
-from growy.store.legacy.source import LegacySource, Row
+from growy.store.legacy.source import LegacySource, LegacyUnreadable, Row
 from growy.store.legacy.tally import Tally
 from growy.store.opening import Opened, open_files
 from growy.store.schema import SERIES_FILE, check_sqlite, file_size, open_reading
@@ -130,8 +130,8 @@ def move(
     before = file_size(directory / SERIES_FILE)
     with _opened(config, directory) as opened:
         try:
-            mover = _Mover(source, config, directory, opened, options)
-            mover.run(bounds, watch)
+            mover = _Mover(source, config, directory, opened, options, watch)
+            mover.run(bounds)
         except (apsw.Error, OSError) as error:
             raise faults.typed(error, directory, opened.series) from error
     return _report(
@@ -148,14 +148,22 @@ class _Mover:
     """One run."""
 
     def __init__(
-        self, source: LegacySource, config: StoreConfig, directory: Path, opened: Opened, options: Options
+        self,
+        source: LegacySource,
+        config: StoreConfig,
+        directory: Path,
+        opened: Opened,
+        options: Options,
+        watch: Watch,
     ) -> None:
         self._source, self._config, self._directory = source, config, directory
-        self._opened, self._options = opened, options
+        self._opened, self._options, self._watch = opened, options, watch
         self._db = opened.series
         self._names = Names(MAX_SERIES)
         self._homes = progress.Homes(self._db, opened.catalog, options.now_ms)
         self._conversion = opened.conversions.intern(LIBRARY, VERSION, "{}")
+        self._pages: list[_Page] = []
+        self._waiting = self._left = 0
         self.tally = Tally()
         self.progress = progress.load(self._db, source, options.now_ms)
         if options.again:
@@ -166,32 +174,37 @@ class _Mover:
         stored = [name for name, one in self.tally.series.items() if one.taken or one.stored_already]
         return self._homes.counted(stored)
 
-    def run(self, bounds: Bounds, watch: Watch) -> None:
+    def run(self, bounds: Bounds) -> None:
         """Raises StoreError, and whatever SQLite and the kernel raise."""
         _seal(self._opened, self._config.chunk_readings)
         self._db.wal_autocheckpoint(CHECKPOINT_PAGES)
         source, start = self._source, self.progress.cursor
-        left = min(source.rows, max(0, source.last_row - start))
-        self._check_room(left * BYTES_PER_READING)
-        pages: list[_Page] = []
-        read = waiting = 0
-        for rows in source.pages(start, min(PAGE_ROWS, self._options.window_rows)):
-            judged = judge(rows, self._names, bounds)
-            for tally in (self.tally, self.progress.tally):
-                tally.add_refused(rows, judged, self._names.names)
-            pages.append(_page(rows, judged, self._conversion))
-            read, waiting = read + len(rows), waiting + len(rows)
-            self.progress.cursor = rows[-1][0]
-            if waiting >= self._options.window_rows:
-                self._store(pages)
-                pages, waiting = [], 0
-            watch(Advance(read, left, self.tally.taken))
-        if pages:
-            self._store(pages)
-            watch(Advance(read, left, self.tally.taken))
+        self._left = min(source.rows, max(0, source.last_row - start))
+        self._check_room(self._left * BYTES_PER_READING)
+        try:
+            for rows in source.pages(start, min(PAGE_ROWS, self._options.window_rows)):
+                self._take(rows, judge(rows, self._names, bounds))
+        except LegacyUnreadable:
+            self._store()  # what was read before is good
+            raise
+        self._store()
 
-    def _store(self, pages: list[_Page]) -> None:
-        """One window in one transaction."""
+    def _take(self, rows: list[Row], judged: Judged) -> None:
+        """One page; writes the window when it is full."""
+        for tally in (self.tally, self.progress.tally):
+            tally.add_refused(rows, judged, self._names.names)
+        self._pages.append(_page(rows, judged, self._conversion))
+        self._waiting += len(rows)
+        self.progress.cursor = rows[-1][0]
+        if self._waiting >= self._options.window_rows:
+            self._store()
+        self._watch(Advance(self.tally.rows, self._left, self.tally.taken))
+
+    def _store(self) -> None:
+        """The window so far, in one transaction."""
+        pages, self._pages, self._waiting = self._pages, [], 0
+        if not pages:
+            return
         number = np.concatenate([page.number for page in pages])
         remarks = np.concatenate([page.remarks for page in pages])
         rowid = np.concatenate([page.rowid for page in pages])
@@ -200,9 +213,7 @@ class _Mover:
         home = np.zeros(len(self._names.names), np.int32)
         home[used] = [self._homes.of(self._names.names[one]) for one in used.tolist()]
         columns.series = home[number]
-        order = np.lexsort(
-            (columns.ts_ms, columns.series)
-        )  # stable: of equal times the first row stays first
+        order = np.lexsort((columns.ts_ms, columns.series))  # stable: of equal times the first row is first
         number, remarks, rowid, columns = number[order], remarks[order], rowid[order], columns.take(order)
         why = np.where(merging.repeated(columns), Why.SAME_TIME, Why.TAKEN).astype(np.uint8)
         why[merging.stored(self._db, columns)] = Why.STORED_ALREADY

@@ -39,6 +39,10 @@ Row = tuple[int, Cell, Cell, Cell, Cell, Cell, Cell, Cell]
 """rowid, then COLUMNS."""
 
 
+class LegacyUnreadable(StoreError):
+    """The old database cannot be read any further."""
+
+
 @attrs.define(eq=False)
 class LegacySource:
     """The old database, open for reading. One thread."""
@@ -71,10 +75,17 @@ class LegacySource:
         """All rows behind rowid `after`, `rows` at a time, each page in a read transaction of its own.
 
         Raises:
-            StoreError: the file is damaged, or was changed while it was read as one that nobody uses.
+            LegacyUnreadable: the file is damaged (all rows before have been given out), or was changed while it was
+                read as one that nobody uses.
         """
         while True:
-            page = self._page(after, rows)
+            try:
+                page = self._page(after, rows)
+            except LegacyUnreadable as error:
+                if rows == 1 or not isinstance(error.__cause__, apsw.CorruptError):
+                    raise
+                rows = max(1, rows // 10)  # up to the very row
+                continue
             self._check_unchanged()
             if not page:
                 return
@@ -121,13 +132,13 @@ class LegacySource:
             except UnicodeDecodeError:
                 return [_readable(row) for row in self.db.execute(self._as_bytes(), bounds)]
         except apsw.CorruptError as error:
-            raise StoreError(
+            raise LegacyUnreadable(
                 f"{self.path} is damaged behind row {after}: {error}",
-                cure="What comes before it can be taken. Save the rest with `sqlite3 FILE .recover | sqlite3 NEW.db`, "
+                cure="What comes before it is taken. Save the rest with `sqlite3 FILE .recover | sqlite3 NEW.db`, "
                 "then migrate NEW.db",
             ) from error
         except apsw.Error as error:
-            raise StoreError(
+            raise LegacyUnreadable(
                 f"{self.path} cannot be read behind row {after}: {error}",
                 cure="Stop the old server, then run this again: it goes on where it was",
             ) from error
@@ -145,7 +156,7 @@ class LegacySource:
 
     def _check_unchanged(self) -> None:
         if self._frozen is not None and self._frozen != _state(self.path):
-            raise StoreError(
+            raise LegacyUnreadable(
                 f"{self.path} was changed while it was read", cure="Stop the old server, then run this again"
             )
 
