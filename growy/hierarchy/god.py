@@ -30,7 +30,6 @@ from growy.model.hierarchy import (
     NodeState,
     Ownership,
     Stamp,
-    TransferStep,
 )
 from growy.model.time import Moment
 from growy.model.tree_messages import (
@@ -136,10 +135,8 @@ class God:
             transfers.resume(realm, chain, moment, out)
         for record in realm.owned_by(GOD):
             if realm.commands(record.esp_id):
-                transfer = realm.transfers.get(record.esp_id)
-                adopting = transfer is not None and transfer.chain.step is TransferStep.ADOPT
-                state = transfer.plan.state if transfer is not None and adopting else None
-                out.append(Take(esp_id=record.esp_id, epoch=record.epoch, state=state))
+                # The last words of its former owner may be out of date: God may have taken it before it stopped.
+                out.append(Take(esp_id=record.esp_id, epoch=record.epoch, state=None))
         return self._done(out)
 
     def tick(self, moment: Moment) -> Effects:

@@ -140,7 +140,7 @@ class Holds:
             hold.home = offer.home
             changed = hold.phase is Phase.OFFERED and hold.version != offer.version
             hold.version = offer.version
-            if hold.phase is Phase.OFFERED:
+            if hold.phase is Phase.OFFERED and offer.state is not None:
                 hold.state = offer.state
             return changed
         state = offer.state

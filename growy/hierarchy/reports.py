@@ -208,7 +208,8 @@ def _orders(realm: Realm, kaiser_id: NodeId, report: Report, answer: _Answer) ->
         if transfer is not None and transfer.revokes:
             revokes.append(Revoke(esp_id=record.esp_id, epoch=record.epoch))
         elif settled.get(record.esp_id) != record.epoch:
-            fresh = transfer is not None and transfer.chain.step in (TransferStep.GRANT, TransferStep.ADOPT)
+            # Whoever has had a lease may have switched something since the last words of the former owner.
+            fresh = transfer is not None and record.esp_id not in realm.bounds
             state = transfer.plan.state if transfer is not None and fresh else None
             offers.append(realm.offer(record, state))
     return Orders(

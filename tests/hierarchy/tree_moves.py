@@ -124,7 +124,8 @@ def the_weather_changes(world: World, choice: Choice) -> None:
     world.weather = Weather(
         loss=choice.of((0.0, 0.0, 0.2, 0.6)),
         twice=choice.of((0.0, 0.3)),
-        delay_s=choice.of((0.05, 0.05, 1.0, 6.0, 31.0)),
+        delay_s=choice.of((0.05, 0.05, 0.5, 2.0, 12.0)),
+        stray=choice.of((0.0, 0.05, 0.3)),
     )
 
 
@@ -188,16 +189,16 @@ _MOVES: dict[str, tuple[Callable[[World, Choice], None], int]] = {
     "somebody transfers": (somebody_transfers, 5),
     "a kaiser asks": (a_kaiser_asks, 1),
     "somebody decides": (somebody_decides, 1),
-    "somebody commands": (somebody_commands, 2),
-    "all command": (all_command, 3),
-    "a node dies": (a_node_dies, 2),
+    "somebody commands": (somebody_commands, 4),
+    "all command": (all_command, 6),
+    "a node dies": (a_node_dies, 3),
     "a node restarts": (a_node_restarts, 2),
     "all nodes restart": (all_nodes_restart, 1),
     "a node stands still": (a_node_stands_still, 1),
-    "a link breaks": (a_link_breaks, 1),
+    "a link breaks": (a_link_breaks, 2),
     "the links are mended": (the_links_are_mended, 1),
     "the weather changes": (the_weather_changes, 2),
-    "a device moves": (a_device_moves, 1),
+    "a device moves": (a_device_moves, 2),
     "a configuration changes": (a_configuration_changes, 1),
     "god commands": (god_commands, 1),
     "a kaiser wants something of another": (a_kaiser_wants_something_of_another, 1),

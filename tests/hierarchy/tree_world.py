@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 
 import attrs
-from tree_judge import Judge
+from tree_judge import START_MS, Judge, Violated
 
 from growy.hierarchy.effects import (
     Carry,
@@ -37,9 +37,10 @@ ESPS = tuple(f"ESP_00000{n}" for n in range(1, 6))
 GOD_ID = "god_pi_central"
 RATES = (0.99, 1.0, 1.01)
 TERMS = Terms(prepare_s=20.0, grant_s=20.0, adopt_s=10.0, leave_s=20.0)
-HEALED_S = 240.0
+HEALED_S = 180.0
 """Within this, with all up and the network sound, everything has settled."""
-START_MS = 1_780_000_000_000
+STRAY_S = 45.0
+CHATTER_S = 4.0
 
 
 @attrs.define
@@ -47,6 +48,9 @@ class Counts:
     """How much was really going on: a proof about a world that stands still is none."""
 
     steps: int = 0
+    """Steps of cores while there was trouble."""
+    quiet_steps: int = 0
+    """Those while all was mended."""
     grants: int = 0
     takes: int = 0
     fences: int = 0
@@ -101,6 +105,8 @@ class Weather:
     loss: float = 0.0
     twice: float = 0.0
     delay_s: float = 0.05
+    stray: float = 0.0
+    """Messages that lose their way, and arrive when nobody remembers them."""
 
 
 class Crashed(Exception):
@@ -121,6 +127,7 @@ class World:
         self.levels = dict.fromkeys(ESPS, 0.0)
         self.homes = {esp_id: NODES[n % 4] for n, esp_id in enumerate(ESPS)}
         self.crash_in: dict[str, int] = {}
+        self.healed = False
         self.judge = Judge(self)
         disk = self.disks[GOD]
         for n, name in enumerate(KAISERS):
@@ -171,7 +178,10 @@ class World:
         """One step of a core, its effects, and the judge's look."""
         if self.alive.get(process.name) is not process:
             return
-        self.counts.steps += 1
+        if self.healed:
+            self.counts.quiet_steps += 1
+        else:
+            self.counts.steps += 1
         effects = what(*given, self.moment(process))
         self.do(process, effects)
         self.judge.look(process)
@@ -197,7 +207,7 @@ class World:
             if self.dice.random() < weather.loss or frozenset((sender, to)) in self.cut:
                 self.counts.lost += 1
                 continue
-            delay = weather.delay_s * self.dice.random() * (10.0 if self.dice.random() < 0.05 else 1.0)
+            delay = self.dice.random() * (STRAY_S if self.dice.random() < weather.stray else weather.delay_s)
             self.counts.late += delay > TERMS.lease_s
             self.at(self.now + delay, lambda: self.deliver(sender, to, message))
 
@@ -333,6 +343,7 @@ class World:
             )
         self.alive[name] = process
         self.step(process, process.core.start)
+        self.chatter(process)
         # A node hears its devices again.
         for esp_id, home in self.homes.items():
             if home == name:
@@ -342,6 +353,15 @@ class World:
         self.crash_in.pop(name, None)
         if self.alive.pop(name, None) is not None:
             self.counts.crashes += 1
+
+    def chatter(self, process: Process) -> None:
+        """Rules at work: whoever believes to own a device switches it now and then."""
+        if self.alive.get(process.name) is process and not self.healed:
+            if self.now >= process.stalled_until:
+                for esp_id in ESPS:
+                    if self.dice.random() < 0.5:
+                        self.command(process.name, esp_id, self.dice.random())
+            self.at(self.now + CHATTER_S * self.dice.random(), lambda: self.chatter(process))
 
     def fresh_id(self) -> str:
         self.number += 1
@@ -401,7 +421,14 @@ class World:
             self.start(name)
 
     def end(self) -> None:
-        """All is mended; then every device has one owner, and knows it."""
+        """All is mended; then every device soon has one owner, and knows it, and it stays so."""
         self.heal()
-        self.pass_time(HEALED_S)
-        self.judge.settled()
+        self.healed = True
+        until = self.now + HEALED_S
+        while self.now < until and self.judge.unsettled() is not None:
+            self.pass_time(5.0)
+        for _ in range(4 if self.dice.random() < 0.2 else 1):
+            wrong = self.judge.unsettled()
+            if wrong is not None:
+                raise Violated(f"{self.now:.3f}: healed, and {wrong}")
+            self.pass_time(10.0)
