@@ -166,21 +166,21 @@ class Holds:
         out.append(Take(esp_id=esp_id, epoch=epoch, state=state))
         return True
 
-    def revoked(self, revoke: Revoke, now: float, out: Effects) -> None:
-        """God wants it back, or wants to hear again that it has been let go of."""
+    def revoked(self, revoke: Revoke, now: float, out: Effects) -> bool:
+        """God wants it back. Whether it is let go of by this, which God should hear."""
         hold = self._holds.get(revoke.esp_id)
         if hold is None or hold.epoch < revoke.epoch:
             # Of an earlier life of this node, or an offer that was never heard. Passes may be about all the same.
             hold = self._holds[revoke.esp_id] = Hold(revoke.epoch, Phase.OFFERED)
         if hold.epoch > revoke.epoch or hold.phase not in (Phase.OFFERED, Phase.HELD, Phase.FENCED):
-            return
+            return False
         if hold.phase is Phase.HELD:
             out.append(Freeze(esp_id=revoke.esp_id, epoch=hold.epoch, hold_s=self._terms.hold_s))
         else:
             # Nothing is known of what the outputs do now.
             hold.until, hold.state = -math.inf, None
         hold.phase = Phase.CLOSING
-        self._close(revoke.esp_id, hold, now, out)
+        return self._close(revoke.esp_id, hold, now, out)
 
     def ended(self, esp_id: str, epoch: Epoch, out: Effects) -> None:
         """This epoch and all before it are over; another may have begun elsewhere."""

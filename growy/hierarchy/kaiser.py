@@ -258,8 +258,7 @@ class Kaiser:
         for ended in orders.ended:
             self.holds.ended(ended.esp_id, ended.epoch, out)
         for revoke in orders.revokes:
-            self.holds.revoked(revoke, now, out)
-            news = True
+            news |= self.holds.revoked(revoke, now, out)
         for offer in orders.offers:
             news |= self.holds.offered(offer, out)
             if offer.home == self.identity.kaiser_id:

@@ -6,9 +6,7 @@ Every kind of message has one topic; who said it, and to whom, is told by the to
 
 from __future__ import annotations
 
-import base64
 import enum
-from typing import TypeAlias
 
 import attrs
 import cbor2
@@ -80,8 +78,6 @@ _TAGS: dict[TreeTopicKind, dict[str, type[msgspec.Struct]]] = {
 }
 _FROM_GOD = (TreeTopicKind.GOD_COMMAND, TreeTopicKind.ESP_TRANSFER)
 _CROSS = (TreeTopicKind.CROSS_COMMAND, TreeTopicKind.CROSS_RESPONSE)
-_BYTES: dict[str, str] = {"documents": "content", "relay_command": "payload", "relay_up": "payload"}
-"""Message -> its field that is bytes."""
 _encode = msgspec.json.Encoder().encode
 
 # --- topics -------------------------------------------------------------------------------------------------------
@@ -191,7 +187,8 @@ def _node(node: NodeId) -> NodeId:
 def encode_tree(message: TreeMessage) -> bytes:
     """Payload of a message: JSON, or CBOR if it carries bytes. What has its default is left out."""
     if isinstance(message, (Documents, RelayCommand, RelayUp)):
-        return cbor2.dumps(msgspec.to_builtins(message, builtin_types=(bytes,)))
+        carried: bytes = cbor2.dumps(msgspec.to_builtins(message, builtin_types=(bytes,)))
+        return carried
     return _encode(message)
 
 
@@ -202,7 +199,9 @@ def decode_tree(topic: TreeTopic, payload: bytes) -> TreeMessage:
         WireError: any reason that is about payloads; unknown_topic: that kind of message does not belong there, or
             calls itself another node's.
     """
-    fields = _tree_object(payload)
+    fields = parse(payload, MAX_TREE_PAYLOAD, take_bytes=True)
+    if not isinstance(fields, dict):
+        raise refuse(Reason.NOT_AN_OBJECT, "$: expected an object")
     tag = fields.get("type")
     kind = _TAGS[topic.kind].get(tag) if isinstance(tag, str) else None
     if kind is None:
@@ -213,21 +212,3 @@ def decode_tree(topic: TreeTopic, payload: bytes) -> TreeMessage:
     if node is not None and node not in (topic.sender, topic.target):
         raise refuse(Reason.UNKNOWN_TOPIC, f"$.kaiser_id: {node!r:.80} in a topic of {topic.sender}")
     return message
-
-
-def _tree_object(payload: bytes) -> dict[str, object]:
-    carried = payload[:1] and 0x80 <= payload[0] <= 0xBF
-    fields = _with_bytes(payload) if carried else parse(payload, MAX_TREE_PAYLOAD)
-    if not isinstance(fields, dict):
-        raise refuse(Reason.NOT_AN_OBJECT, "$: expected an object")
-    return fields
-
-
-def _with_bytes(payload: bytes) -> object:
-    """CBOR whose one byte string the general parser would not take: it is taken out, and put back as base64."""
-    if len(payload) > MAX_TREE_PAYLOAD:
-        raise refuse(Reason.TOO_LARGE, f"{len(payload)} bytes; at most {MAX_TREE_PAYLOAD} are taken")
-    return _plain_bytes(payload)
-
-
-Plain: TypeAlias = object

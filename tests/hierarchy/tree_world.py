@@ -39,6 +39,8 @@ RATES = (0.99, 1.0, 1.01)
 TERMS = Terms(prepare_s=20.0, grant_s=20.0, adopt_s=10.0, leave_s=20.0)
 HEALED_S = 180.0
 """Within this, with all up and the network sound, everything has settled."""
+TALK = 40.0
+"""Steps of all nodes in a second, at most, while nothing happens."""
 STRAY_S = 45.0
 CHATTER_S = 4.0
 
@@ -424,11 +426,17 @@ class World:
         """All is mended; then every device soon has one owner, and knows it, and it stays so."""
         self.heal()
         self.healed = True
+        self._settle()
+        begun, steps = self.now, self.counts.quiet_steps
+        self.pass_time(40.0 if self.dice.random() < 0.2 else 5.0)
+        talk = (self.counts.quiet_steps - steps) / (self.now - begun)
+        if talk > TALK:
+            raise Violated(f"{self.now:.3f}: {talk:.0f} steps a second, and nothing happens")
+        self._settle()
+
+    def _settle(self) -> None:
         until = self.now + HEALED_S
-        while self.now < until and self.judge.unsettled() is not None:
-            self.pass_time(5.0)
-        for _ in range(4 if self.dice.random() < 0.2 else 1):
-            wrong = self.judge.unsettled()
-            if wrong is not None:
+        while (wrong := self.judge.unsettled()) is not None:
+            if self.now >= until:
                 raise Violated(f"{self.now:.3f}: healed, and {wrong}")
-            self.pass_time(10.0)
+            self.pass_time(5.0)
