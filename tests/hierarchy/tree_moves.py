@@ -94,6 +94,20 @@ def a_node_dies(world: World, choice: Choice) -> None:
         world.crash_in[name] = choice.of((0, 1, 2, 3, 5, 8))
 
 
+def a_node_is_started_anew(world: World, choice: Choice) -> None:
+    name = choice.of(NODES)
+    world.crash(name)
+    world.pass_time(choice.of((0.0, 0.5, 2.0)))
+    world.start(name)
+
+
+def a_transfer_in_trouble(world: World, choice: Choice) -> None:
+    """Whoever is about to lose or to get a device dies in the midst of it, and is there again at once."""
+    somebody_transfers(world, choice)
+    world.pass_time(choice.of((0.0, 0.05, 0.2, 0.6, 1.2)))
+    a_node_is_started_anew(world, choice)
+
+
 def a_node_restarts(world: World, choice: Choice) -> None:
     world.start(choice.of(NODES))
 
@@ -114,6 +128,15 @@ def a_link_breaks(world: World, choice: Choice) -> None:
     others = [other for other in NODES if other != one]
     for other in others if choice.of((True, False)) else [choice.of(others)]:
         world.cut.add(frozenset((one, other)))
+
+
+def a_node_falls_silent(world: World, choice: Choice) -> None:
+    """It goes on working, and nobody hears it; what was under way may still reach it."""
+    name = choice.of(NODES)
+    for other in NODES:
+        if other != name:
+            world.cut.add(frozenset((name, other)))
+    world.pass_time(choice.of((20.0, 31.0, 34.0, 45.0)))
 
 
 def the_links_are_mended(world: World, choice: Choice) -> None:
@@ -192,11 +215,14 @@ _MOVES: dict[str, tuple[Callable[[World, Choice], None], int]] = {
     "somebody commands": (somebody_commands, 4),
     "all command": (all_command, 6),
     "a node dies": (a_node_dies, 3),
+    "a node is started anew": (a_node_is_started_anew, 2),
+    "a transfer in trouble": (a_transfer_in_trouble, 4),
     "a node restarts": (a_node_restarts, 2),
     "all nodes restart": (all_nodes_restart, 1),
     "a node stands still": (a_node_stands_still, 1),
     "a link breaks": (a_link_breaks, 2),
-    "the links are mended": (the_links_are_mended, 1),
+    "a node falls silent": (a_node_falls_silent, 3),
+    "the links are mended": (the_links_are_mended, 3),
     "the weather changes": (the_weather_changes, 2),
     "a device moves": (a_device_moves, 2),
     "a configuration changes": (a_configuration_changes, 1),

@@ -146,6 +146,12 @@ class World:
             self.start(name)
         for esp_id in ESPS:
             self.heard_at(esp_id)
+        if self.dice.random() < 0.7:
+            # Devices are carried about: none hangs on the broker of its owner.
+            self.pass_time(2.0)
+            for esp_id in ESPS:
+                self.homes[esp_id] = self.dice.choice(NODES)
+                self.heard_at(esp_id)
 
     # --- time and messages --------------------------------------------------------------------------------------------
 
