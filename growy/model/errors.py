@@ -297,6 +297,32 @@ class RuleConflict(RuleInvalid):
     http_status = 409
 
 
+class NodeNotFound(NotFound):
+    code = "KAISER_NOT_FOUND"
+    numeric_code = 5790
+
+
+class ChainNotFound(NotFound):
+    code = "COMMAND_CHAIN_NOT_FOUND"
+    numeric_code = 5791
+
+
+class TransferRefused(GrowyError):
+    """A device's owner cannot be changed as asked: nothing was changed. `details["reason"]` is the check's own word."""
+
+    code = "TRANSFER_REFUSED"
+    numeric_code = 5792
+    http_status = 409
+
+
+class ChainEnded(GrowyError):
+    """A command chain that can no longer be cancelled."""
+
+    code = "COMMAND_CHAIN_ENDED"
+    numeric_code = 5793
+    http_status = 409
+
+
 class PortInUse(GrowyError):
     """A port that growyd was told to listen on is taken."""
 
