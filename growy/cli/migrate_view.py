@@ -93,6 +93,8 @@ def print_report(report: Report) -> None:
     else:
         click.echo(f"series.db grew by {report.stored_bytes / 1e6:.1f} MB")
         click.echo(f"{report.new_series} new series; {report.joined_series} went on with one of growyd's")
+        if report.owned_devices:
+            click.echo(f"{report.owned_devices} devices had no owner and belong to god now")
         if total.rows != run.rows:
             click.echo(f"All runs together: {total.rows:,} rows read, {total.taken:,} taken")
     _print_counts(total)

@@ -1,98 +1,108 @@
-"""What the God/Kaiser tables would hold for devices of the old server."""
+"""Whose the devices of the old server are."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import apsw
+import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from rig.legacy import NOW_MS, T0, legacy_file, row
+from rig.legacy import ESP, NOW_MS, T0, legacy_file, migrated, row
 
-from growy.store.legacy import open_source, ownership_of_legacy
-from growy.store.legacy.ownership import KaiserRow, OwnerRow, read_hierarchy
+from growy.config import StoreConfig
+from growy.model.hierarchy import Node, NodeState, Ownership
+from growy.store import HierarchyBatch, open_store
+from growy.store.legacy import ownership_of_legacy
 
 IDS = st.lists(st.from_regex(r"\AESP_[0-9A-F]{6}\Z"), max_size=9)
-DEFAULT = KaiserRow("default_kaiser", "god_pi_central", "Default Kaiser", "[]", "online", None, NOW_MS)
 
 
-@given(IDS)
-def test_every_device_belongs_to_god_once(esp_ids):
-    found = ownership_of_legacy([*esp_ids, *esp_ids], NOW_MS)
+def tree(folder: Path) -> tuple[list[Node], list[Ownership]]:
+    async def read() -> tuple[list[Node], list[Ownership]]:
+        async with open_store(StoreConfig(), folder) as store:
+            return await store.kaisers(), await store.ownerships()
 
-    assert found.kaisers == (DEFAULT,)
-    assert found.owners == tuple(
-        OwnerRow(esp_id, "god", None, NOW_MS, "migration_from_legacy", NOW_MS)
-        for esp_id in sorted(set(esp_ids))
+    return trio.run(read)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    return legacy_file(
+        tmp_path / "old.db",
+        [row(), row(esp_id="ESP_00A002"), row(esp_id="nobody"), row(None, esp_id="ESP_00A003")],
     )
 
 
-@given(IDS)
-def test_it_is_the_same_every_time(esp_ids):
-    assert ownership_of_legacy(esp_ids, NOW_MS) == ownership_of_legacy(reversed(esp_ids), NOW_MS)
+@given(IDS, IDS)
+def test_every_device_without_an_owner_is_gods_once(esp_ids: list[str], owned: list[str]) -> None:
+    found = ownership_of_legacy([*esp_ids, *reversed(esp_ids)], NOW_MS, owned=owned)
+
+    assert [one.esp_id for one in found.records] == sorted(set(esp_ids) - set(owned))
+    assert {(one.owner, one.transfer_reason, one.epoch) for one in found.records} <= {
+        ("god", "migration_from_legacy", 1)
+    }
 
 
-def test_what_the_old_database_says_itself_wins():
-    found = ownership_of_legacy(
-        ["ESP_00A001", "ESP_00A002"],
-        NOW_MS,
-        owners=[
-            {
-                "esp_id": "ESP_00A002",
-                "current_owner": "kaiser_north",
-                "previous_owner": "god",
-                "transfer_timestamp": T0,
-                "transfer_reason": "load",
-                "created_at": "2025-01-01 00:00:00",
-            }
-        ],
+def test_where_everything_is_there_nothing_is_written() -> None:
+    assert not ownership_of_legacy([ESP], NOW_MS, owned=[ESP], kaisers=["default_kaiser"])
+
+
+def test_devices_whose_readings_are_taken_belong_to_god(old: Path, folder: Path) -> None:
+    report = migrated(old, folder)
+
+    kaisers, owners = tree(folder)
+    assert kaisers == [
+        Node(kaiser_id="default_kaiser", name="Default Kaiser", state=NodeState.ONLINE, created_ms=NOW_MS)
+    ]
+    assert [(one.esp_id, one.owner, one.transfer_reason) for one in owners] == [
+        (ESP, "god", "migration_from_legacy"),
+        ("ESP_00A002", "god", "migration_from_legacy"),
+    ]
+    assert report.owned_devices == 2
+    rows = apsw.Connection(str(folder / "growy.db")).execute(
+        "SELECT kaiser_id, god_id, kaiser_name, esp_devices, status FROM kaiser_registry"
+    )
+    assert rows.fetchall() == [("default_kaiser", "god_pi_central", "Default Kaiser", "[]", "online")]
+
+
+def test_a_second_run_changes_nothing_and_adds_who_is_new(old: Path, folder: Path) -> None:
+    migrated(old, folder)
+    before = tree(folder)
+
+    assert migrated(old, folder).owned_devices == 0
+    assert tree(folder) == before
+
+    legacy_file(old, [row(T0 + 1, esp_id="ESP_00A009")])
+    assert migrated(old, folder).owned_devices == 1
+    assert [one.esp_id for one in tree(folder)[1]] == [ESP, "ESP_00A002", "ESP_00A009"]
+
+
+def test_what_growyd_knows_already_wins(old: Path, folder: Path) -> None:
+    north = Node(kaiser_id="north", name="North", created_ms=1)
+    theirs = Ownership(
+        esp_id=ESP, owner="north", epoch=7, transfer_reason="moved", transfer_ms=5, created_ms=1
     )
 
-    assert [one.current_owner for one in found.owners] == ["god", "kaiser_north"]
-    assert found.owners[1] == OwnerRow(
-        "ESP_00A002", "kaiser_north", "god", T0 * 1000, "load", 1_735_689_600_000
-    )
+    async def known() -> None:
+        async with open_store(StoreConfig(), folder) as store:
+            await store.write_registry(hierarchy=HierarchyBatch(nodes=[north], records=[theirs]))
+
+    trio.run(known)
+    migrated(old, folder)
+
+    kaisers, owners = tree(folder)
+    assert [one.kaiser_id for one in kaisers] == ["default_kaiser", "north"]
+    assert owners[0] == theirs
+    assert owners[1].owner == "god"
 
 
-def test_rows_that_name_no_device_or_no_owner_say_nothing():
-    owners = [
-        {"esp_id": None, "current_owner": "kaiser_north"},
-        {"esp_id": "esp-1", "current_owner": "kaiser_north"},
-        {"esp_id": "ESP_00A001", "current_owner": None},
-    ]
-
-    found = ownership_of_legacy(["ESP_00A001"], NOW_MS, owners=owners)
-
-    assert [(one.esp_id, one.current_owner) for one in found.owners] == [("ESP_00A001", "god")]
-
-
-def test_kaisers_of_the_old_database_stay_beside_the_default_one():
-    kaisers = [
-        {"kaiser_id": "north", "status": None},
-        {"kaiser_id": None},
-        {"kaiser_id": "default_kaiser", "status": "offline"},
-    ]
-
-    found = ownership_of_legacy([], NOW_MS, kaisers=kaisers)
-
-    assert [(one.kaiser_id, one.status) for one in found.kaisers] == [
-        ("north", "offline"),
-        ("default_kaiser", "offline"),
-    ]
-
-
-def test_it_is_read_from_the_file_as_far_as_it_has_the_tables(tmp_path: Path):
-    path = legacy_file(tmp_path / "old.db", [row()])
-    db = apsw.Connection(str(path))
+def test_owners_of_the_old_database_are_counted_and_not_believed(old: Path, folder: Path) -> None:
+    db = apsw.Connection(str(old))
     db.execute("CREATE TABLE esp_ownership (esp_id TEXT UNIQUE, current_owner TEXT)")
-    db.execute("INSERT INTO esp_ownership VALUES ('ESP_00A009', 'kaiser_north')")
+    db.execute("INSERT INTO esp_ownership VALUES (?, 'kaiser_nobody_knows')", (ESP,))
     db.close()
 
-    with open_source(path, tmp_path) as source:
-        found = read_hierarchy(source, ["ESP_00A001"], NOW_MS)
-
-    assert [(one.esp_id, one.current_owner) for one in found.owners] == [
-        ("ESP_00A001", "god"),
-        ("ESP_00A009", "kaiser_north"),
-    ]
-    assert found.kaisers == (DEFAULT,)
+    assert migrated(old, folder).extension == {"esp_ownership": 1}
+    assert tree(folder)[1][0].owner == "god"

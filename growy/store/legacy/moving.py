@@ -22,10 +22,11 @@ from growy.model.reading import NO_SEQ, ByteArray, Columns, IndexArray, IntArray
 from growy.model.time import EARLIEST_S
 from growy.store import faults, sealing
 from growy.store.catalog import load_catalog, write_names
+from growy.store.hierarchy import read_nodes, read_records, write_hierarchy
 from growy.store.housekeeping import CHECKPOINT_PAGES
 from growy.store.legacy import merging, progress
 from growy.store.legacy.judge import Bounds, Judged, LegacyName, Names, Why, judge
-from growy.store.legacy.ownership import extension_rows
+from growy.store.legacy.ownership import extension_rows, ownership_of_legacy
 from growy.store.legacy.report import Report
 from growy.store.legacy.source import LegacySource, LegacyUnreadable, Row
 from growy.store.legacy.tally import Tally
@@ -132,6 +133,7 @@ def move(
         try:
             mover = _Mover(source, config, directory, opened, options, watch)
             mover.run(bounds)
+            owned = _own(opened.registry, mover.progress.tally, options.now_ms)
         except (apsw.Error, OSError) as error:
             raise faults.typed(error, directory, opened.series) from error
     return _report(
@@ -141,6 +143,7 @@ def move(
         began,
         stored_bytes=file_size(directory / SERIES_FILE) - before,
         homes=mover.homes(),
+        owned_devices=owned,
     )
 
 
@@ -237,6 +240,20 @@ class _Mover:
         faults.check_room(self._directory, free, self._config.min_free_mb * 1_048_576)
 
 
+def _own(db: apsw.Connection, tally: Tally, now_ms: int) -> int:
+    """The devices whose readings are there belong to god, unless they have an owner; how many that are."""
+    esp_ids = [name.esp_id for name, one in tally.series.items() if one.taken or one.stored_already]
+    with transaction(db):
+        batch = ownership_of_legacy(
+            esp_ids,
+            now_ms,
+            owned=[one.esp_id for one in read_records(db)],
+            kaisers=[one.kaiser_id for one in read_nodes(db)],
+        )
+        write_hierarchy(db, batch)
+    return len(batch.records)
+
+
 def _homes_to_be(directory: Path, names: list[LegacyName], now_ms: int) -> tuple[int, int] | None:
     """Of a dry run: series that would be made, and gone on with; None where nobody may look into the store."""
     path = directory / SERIES_FILE
@@ -315,6 +332,7 @@ def _report(
     dry_run: bool = False,
     stored_bytes: int = 0,
     homes: tuple[int, int] | None = None,
+    owned_devices: int = 0,
 ) -> Report:
     return Report(
         source=str(source.path),
@@ -325,5 +343,6 @@ def _report(
         stored_bytes=stored_bytes,
         new_series=homes[0] if homes else None,
         joined_series=homes[1] if homes else None,
+        owned_devices=owned_devices,
         extension=extension_rows(source),
     )

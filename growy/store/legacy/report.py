@@ -26,6 +26,8 @@ class Report:
     """Made by this run; in a dry run, to be made. None where that could not be looked up."""
     joined_series: int | None
     """Series that growyd had already, and that go on with the old readings."""
+    owned_devices: int
+    """Devices that had no owner, and belong to god now."""
     extension: dict[str, int]
     """Rows of the God/Kaiser tables in the old database, which this run has not taken."""
 
@@ -45,6 +47,7 @@ class Report:
             "stored_bytes": self.stored_bytes,
             "new_series": self.new_series,
             "joined_series": self.joined_series,
+            "owned_devices": self.owned_devices,
             "extension_tables": self.extension,
             "run": _counts(self.run),
             "total": _counts(self.total),

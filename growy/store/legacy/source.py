@@ -97,15 +97,6 @@ class LegacySource:
         found = self._page(rowid - 1, 1, rowid)
         return hashlib.blake2b(repr(found[0]).encode(), digest_size=12).hexdigest() if found else ""
 
-    def table(self, name: str, columns: tuple[str, ...]) -> list[dict[str, Cell]] | None:
-        """All rows of a small table, with these columns as far as it has them; None where there is no such table."""
-        there = _columns_of(self.db, name)
-        if not there:
-            return None
-        picked = [column for column in columns if column in there]
-        rows = self.db.execute(f"SELECT {', '.join(picked) or 'NULL'} FROM {name}")
-        return [dict(zip(picked, row, strict=True)) for row in rows] if picked else []
-
     def count(self, name: str) -> int | None:
         """Rows of a table, None where there is no such table."""
         if not _columns_of(self.db, name):
