@@ -105,6 +105,22 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The broker keeps a last will of it, to be taken back when it is here."""
 
 
+SAID_BY_DEVICE = frozenset(
+    {
+        "zone_id",
+        "ip",
+        "boot_id",
+        "uptime",
+        "segment_start_ts",
+        "boots",
+        "epoch",
+        "generation",
+        "will_retained",
+        "kaiser_id",
+    }
+)
+"""Fields of `Record` that the device says itself; people have decided and set up all others."""
+
 ZONE_KEY = "zone"
 
 

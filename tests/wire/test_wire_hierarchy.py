@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 
 from growy.model.errors import WireError
-from growy.model.hierarchy import GOD, HandedOver, HeldOutput, Stamp
+from growy.model.handover import HandedOver, HeldOutput
+from growy.model.hierarchy import GOD, Stamp
 from growy.model.tree_messages import (
     ChainCommand,
     ChainResponse,
@@ -267,7 +268,7 @@ def test_a_report_can_be_read_by_people() -> None:
         esp_id="ESP_EA5484",
         epoch=7,
         home="k1",
-        state=HandedOver(taken_ms=1, outputs=(HeldOutput(gpio=26, value=1.0, holder="rule:3"),)),
+        state=HandedOver(taken_ms=1, outputs=(HeldOutput(gpio=26, value=1.0),)),
     )
     orders = Orders(kaiser_id="k1", instance="i", god_id="g", god_instance="h", offers=(offer,))
 

@@ -1,8 +1,18 @@
-"""What a node of the tree counts."""
+"""What a node of the tree counts, and tells those who watch."""
 
 from __future__ import annotations
 
 import attrs
+
+EVENTS = {
+    "ownership_changed": "esp_ownership_changed",
+    "transfer_ended": "esp_transfer_ended",
+    "kaiser_online": "kaiser_status",
+    "kaiser_offline": "kaiser_status",
+    "ownership_conflict": "ownership_conflict",
+    "kaiser_refused": "kaiser_refused",
+}
+"""Notes that those who watch are told of, and under which name."""
 
 
 @attrs.frozen(kw_only=True)
