@@ -109,16 +109,14 @@ class Skew:
 @attrs.frozen(kw_only=True)
 class FleetFacts:
     devices: int
-    clocks: int = 0
-    """Devices whose clock could be compared."""
     offline: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     in_error: tuple[str, ...] = ()
     flapping: tuple[str, ...] = ()
     unconfigured: tuple[str, ...] = ()
     """With items that they could not be configured with."""
-    skewed: tuple[Skew, ...] = ()
-    """Every device whose clock could be compared and is off by more than growyd corrects for."""
+    clocks: tuple[Skew, ...] = ()
+    """Of every device whose clock could be compared."""
 
 
 @attrs.frozen(kw_only=True)

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from growy.doctor.facts import ControlFacts, FleetFacts, SensorsFacts, Stale
 from growy.doctor.verdict import Finding, amber, green, red, some, span
 
+SKEW_S = 30.0
+"""A heartbeat is seconds on its way at most, and says whole seconds."""
+
 
 def control(facts: ControlFacts) -> Iterator[Finding]:
     """Safety first: what is stopped, what is not guarded, what cannot act."""
@@ -119,19 +122,20 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
             f"Could not be configured: {some(facts.unconfigured)}",
             "growyd devices config ESP says what and why",
         )
-    if facts.skewed:
+    skewed = [one for one in facts.clocks if abs(one.seconds) > SKEW_S]
+    if skewed:
         said = [
             f"{one.esp_id} {span(abs(one.seconds))} {'ahead' if one.seconds > 0 else 'behind'}"
-            for one in facts.skewed
+            for one in skewed
         ]
         yield amber(
             "devices",
             "devices_skewed",
-            f"Clocks differ from ours: {some(said)}. Times of their readings are replaced by ours when too far off",
+            f"Clocks differ from ours: {some(said)}. Readings keep their times up to five minutes ahead",
             "NTP on the device's network; the Pi's own clock, if all differ alike",
         )
     elif facts.clocks:
-        yield green("devices", "devices_skewed", f"The clocks of {facts.clocks} devices agree with ours")
+        yield green("devices", "devices_skewed", f"The clocks of {len(facts.clocks)} devices agree with ours")
 
 
 def sensors(facts: SensorsFacts) -> Iterator[Finding]:

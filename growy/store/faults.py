@@ -35,6 +35,12 @@ def free_bytes(directory: Path) -> int:
     return facts.f_bavail * facts.f_frsize
 
 
+def disk_bytes(directory: Path) -> int:
+    """Size of the file system that holds a folder."""
+    facts = os.statvfs(directory)
+    return facts.f_blocks * facts.f_frsize
+
+
 def disk_state(directory: Path, free: int, least: int) -> DiskState:
     """How the disk stands without anything being written to it: the kernel remounts one that fails read-only."""
     if free < least:

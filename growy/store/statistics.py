@@ -53,6 +53,8 @@ class StoreStatistics:
     db_bytes: int
     """series.db and growy.db."""
     free_bytes: int
+    disk_bytes: int
+    """Size of the file system, free or not."""
     tail_bytes: int
 
 

@@ -62,7 +62,7 @@ class Store(Registry):
         self.conversions: Conversions = opened.conversions
         self.tail: Tail = opened.tail
         self._config = config
-        self._directory = directory
+        self._directory = self.directory = directory
         self._opened = opened
         self._free = free
         self._least_free = config.min_free_mb * 1_048_576
@@ -318,6 +318,7 @@ class Store(Registry):
             registry_wal_bytes=file_size(self._directory / f"{REGISTRY_FILE}-wal"),
             db_bytes=file_size(self._directory / SERIES_FILE) + file_size(self._directory / REGISTRY_FILE),
             free_bytes=free,
+            disk_bytes=faults.disk_bytes(self._directory),
             tail_bytes=self.tail.nbytes,
         )
 

@@ -61,6 +61,11 @@ class Desk:
             zones=self.zones,
             hub=self.hub,
             health=lambda: assess(vitals),
+            parts={
+                "intake": self.bench.intake.statistics,
+                "fleet": self.fleet.statistics,
+                "control": self.control.statistics,
+            },
         )
 
     async def new_esp(self, esp_id: str = ESP, **more: Any) -> Esp:

@@ -12,6 +12,7 @@ from growy.web.api import (
     esp_health,
     gpio,
     health,
+    health_parts,
     interlocks,
     live,
     logic,
@@ -30,6 +31,7 @@ from growy.web.api import (
 
 ENDPOINTS = (
     *health.ENDPOINTS,
+    *health_parts.ENDPOINTS,
     *esp.ENDPOINTS,
     *esp_decisions.ENDPOINTS,
     *esp_commands.ENDPOINTS,

@@ -8,9 +8,11 @@ import time
 import attrs
 from attrs import validators as v
 
+from growy.web import metrics as own
+from growy.web import metrics_growing as growing
 from growy.web.answers import PROMETHEUS, Response, answer, iso
 from growy.web.app import App
-from growy.web.metrics import exposition
+from growy.web.exposition import render
 from growy.web.router import Auth, Call, Endpoint
 
 
@@ -48,11 +50,7 @@ async def statistics(call: Call) -> Response:
 
 async def metrics(call: Call) -> Response:
     app = call.app
-    text = exposition({"health": app.health(), **figures_of(app)}) + (
-        "# TYPE growy_build_info untyped\n"
-        f'growy_build_info{{version="{app.version}",node="{app.node}"}} 1\n'
-        f"# TYPE growy_uptime_seconds untyped\ngrowy_uptime_seconds {time.time() - app.started_ms / 1000:.1f}\n"
-    )
+    text = render([*own.families(app, figures_of(app)), *growing.families(app)])
     return Response(200, text.encode(), PROMETHEUS)
 
 
