@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import attrs
 import trio
@@ -21,6 +22,7 @@ from growy import __version__
 from growy.broker.embedded import open_embedded_broker
 from growy.broker.engine import Endpoint
 from growy.broker.link import Link
+from growy.broker.link_state import LinkState
 from growy.broker.reconnect import Backoff
 from growy.broker.survey import BrokerSurvey
 from growy.config import Config
@@ -50,6 +52,7 @@ from growy.store.store import Store, open_store
 from growy.web.app import App
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
+from growy.web.premises import premises_of
 from growy.web.server import Web, open_web
 from growy.wire.table import Message
 from growy.wire.topics import Topic, subscriptions
@@ -98,12 +101,14 @@ async def run_daemon(
     config: Config,
     *,
     on_committed: Callable[[Columns], None] | None = None,
+    settings_file: Path | None = None,
     task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs until SIGTERM, SIGINT or `Daemon.stop`, then ends within five seconds with everything flushed.
 
     Args:
         on_committed: told of every batch that is on disk.
+        settings_file: where the settings came from, for the doctor.
 
     Raises:
         GrowyError: it cannot start; the message names what and the cure.
@@ -112,16 +117,17 @@ async def run_daemon(
     # 5 ms would make an emergency stop wait for several of them.
     sys.setswitchinterval(SWITCH_S)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        await _run(config, on_committed, signals, task_status)
+        await _run(config, on_committed, settings_file, signals, task_status)
 
 
 async def _run(
     config: Config,
     on_committed: Callable[[Columns], None] | None,
+    settings_file: Path | None,
     signals: AsyncIterator[int],
     task_status: trio.TaskStatus[Daemon],
 ) -> None:
-    async with open_daemon(config, on_committed) as daemon, trio.open_nursery() as core:
+    async with open_daemon(config, on_committed, settings_file) as daemon, trio.open_nursery() as core:
         await core.start(daemon.store.run)
         await core.start(daemon.pool.run)
         await core.start(daemon.intake.run)
@@ -162,7 +168,9 @@ async def _run(
 
 @asynccontextmanager
 async def open_daemon(
-    config: Config, on_committed: Callable[[Columns], None] | None
+    config: Config,
+    on_committed: Callable[[Columns], None] | None = None,
+    settings_file: Path | None = None,
 ) -> AsyncIterator[Daemon]:
     """Opens and wires the parts, lowest floor first; nothing runs yet."""
     async with AsyncExitStack() as opened:
@@ -270,7 +278,8 @@ async def open_daemon(
             control=control,
             zones=Zones(store, map(zone_of_row, await store.zone_rows()), wall_ms),
             hub=hub,
-            health=lambda: assess(vitals_of(config, store, pool, link, fleet)),
+            health=lambda: assess(vitals_of(config, store, pool, link, fleet, watchdog)),
+            premises=partial(premises_of, config, settings_file, link, survey, started_s=time.monotonic()),
             parts=parts,
         )
         web = await opened.enter_async_context(open_web(config.web, config.socket_path, app))
@@ -342,7 +351,9 @@ def endpoint_of(config: Config) -> Endpoint:
     )
 
 
-def vitals_of(config: Config, store: Store, pool: Pool, link: Link, fleet: Fleet) -> Vitals:
+def vitals_of(
+    config: Config, store: Store, pool: Pool, link: Link, fleet: Fleet, watchdog: Watchdog
+) -> Vitals:
     """What health is judged by."""
     link_now, store_now, pool_now, fleet_now = (
         link.statistics(),
@@ -358,6 +369,9 @@ def vitals_of(config: Config, store: Store, pool: Pool, link: Link, fleet: Fleet
         workers=config.sensors.workers,
         workers_alive=pool_now.workers_alive,
         set_aside=tuple(pool_now.set_aside),
+        standing_still=watchdog.statistics().late,
+        was_connected=link_now.connects > 0,
+        stopping=link_now.state == LinkState.DRAINING.value,
         devices=fleet_now.devices,
         devices_online=fleet_now.online,
     )

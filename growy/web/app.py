@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
+import trio
 
-from growy.doctor import BrokerFacts, MachineFacts, WebFacts
 from growy.ops.machine import CpuMeter
 from growy.web.health import Health
 from growy.web.live import LiveHub
+from growy.web.premises import Premises, nothing_known
 
 if TYPE_CHECKING:
     from growy.control.control import Control
@@ -19,22 +20,6 @@ if TYPE_CHECKING:
     from growy.fleet.zones import Zones
     from growy.sensors.pool import Pool
     from growy.store import Store
-
-
-@attrs.frozen(kw_only=True)
-class Premises:
-    """What only the daemon knows of itself and its machine; None: nobody has looked."""
-
-    machine: MachineFacts | None = None
-    broker: BrokerFacts | None = None
-    web: WebFacts | None = None
-    default_run_s: int = 0
-    """Longest run of an actuator for which none is set up."""
-
-
-async def nothing_known() -> Premises:
-    """Nobody has looked."""
-    return Premises()
 
 
 @attrs.frozen(kw_only=True)
@@ -55,5 +40,7 @@ class App:
     premises: Callable[[], Awaitable[Premises]] = nothing_known
     """What the doctor cannot see from the web room."""
     cpu: CpuMeter = attrs.field(factory=CpuMeter)
+    visits: trio.Lock = attrs.field(factory=trio.Lock)
+    """Of the doctor: a visit reads databases for seconds, so that there is one at a time."""
     parts: Mapping[str, Callable[[], object]] = attrs.field(factory=dict)
     """`statistics` of parts that the web room does not know itself: intake, broker link, fleet..."""

@@ -5,6 +5,7 @@ from growy.web.api import (
     actuators,
     audit,
     calibration,
+    doctor,
     emergency,
     esp,
     esp_commands,
@@ -31,6 +32,7 @@ from growy.web.api import (
 
 ENDPOINTS = (
     *health.ENDPOINTS,
+    *doctor.ENDPOINTS,
     *health_parts.ENDPOINTS,
     *esp.ENDPOINTS,
     *esp_decisions.ENDPOINTS,

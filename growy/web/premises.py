@@ -1,0 +1,59 @@
+"""What the doctor cannot see from the web room: the machine, the broker's settings, who can reach the port. No judging."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from growy.config.broker_url import is_loopback
+from growy.doctor import BrokerFacts, MachineFacts, WebFacts
+from growy.store.premises import look
+
+if TYPE_CHECKING:
+    from growy.broker.link import Link
+    from growy.broker.survey import BrokerSurvey
+    from growy.config import Config
+
+
+@attrs.frozen(kw_only=True)
+class Premises:
+    """What only the daemon knows of itself and its machine; None: nobody has looked."""
+
+    machine: MachineFacts | None = None
+    broker: BrokerFacts | None = None
+    web: WebFacts | None = None
+    default_run_s: int = 0
+    """Longest run of an actuator for which none is set up."""
+
+
+async def nothing_known() -> Premises:
+    """Nobody has looked."""
+    return Premises()
+
+
+async def premises_of(
+    config: Config, settings_file: Path | None, link: Link, survey: BrokerSurvey, *, started_s: float
+) -> Premises:
+    """What the doctor sees only from here."""
+    own_s = time.monotonic() - started_s
+    said, found, url = link.statistics(), survey.findings, config.broker.address
+    return Premises(
+        machine=await trio.to_thread.run_sync(look, config, settings_file, own_s),
+        broker=BrokerFacts(
+            connected=link.connected,
+            place=said.broker,
+            said=said.last_error or "",
+            embedded=url.embedded,
+            local=url.embedded or is_loopback(said.host),
+            tls=url.tls,
+            measured=found is not None,
+            advice=() if found is None else found.advice,
+            sessions_lost=said.sessions_lost,
+        ),
+        web=WebFacts(host=config.web.host, port=config.web.port, loopback=is_loopback(config.web.host)),
+        default_run_s=config.control.max_runtime,
+    )
