@@ -128,6 +128,7 @@ class Link:
             connects=self._connects,
             failures=self._failures,
             breaker=self._backoff.breaker.value,
+            breaker_after=self._backoff.breaker_after,
             last_error=self._last_error,
             session_present=self._session_present,
             sessions_lost=self._sessions_lost,

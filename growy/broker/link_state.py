@@ -24,6 +24,8 @@ class LinkStatistics:
     connects: int
     failures: int
     breaker: str
+    breaker_after: int
+    """Failures in a row that open it."""
     last_error: str | None
     session_present: bool
     sessions_lost: int

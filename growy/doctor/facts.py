@@ -57,10 +57,21 @@ class FileFacts:
     """Permission bits."""
 
 
+class FolderFault(enum.StrEnum):
+    """Why the folder of the databases could not be looked into."""
+
+    MISSING = "missing"
+    FORBIDDEN = "forbidden"
+    """To whoever asks."""
+
+
 @attrs.frozen(kw_only=True)
 class MachineFacts:
     """The computer and the disk; can be looked at without a daemon."""
 
+    folder: str = ""
+    """Of the databases."""
+    folder_fault: FolderFault | None = None
     sqlite: str = ""
     """Version in use; "" not looked at."""
     sqlite_oldest: str = ""
@@ -85,8 +96,11 @@ class MachineFacts:
 @attrs.frozen(kw_only=True)
 class BrokerFacts:
     connected: bool
+    """By growyd; where none runs, whether it answers at all (`knocked`)."""
     place: str
     """Without credentials."""
+    knocked: bool = False
+    """Nothing but a knock at its port is known."""
     said: str = ""
     """What went wrong last."""
     embedded: bool = False

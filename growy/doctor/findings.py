@@ -69,7 +69,7 @@ def _running(facts: Facts) -> Iterator[Finding]:
         yield red(
             "growyd",
             "not_running",
-            f"growyd does not run{': ' + facts.why_not if facts.why_not else ''}: devices and rules are not looked at",
+            f"growyd does not run, so that devices and rules cannot be looked at. {facts.why_not}".strip(),
             "systemctl start growyd (or `growyd run`); why it ended: journalctl -u growyd -n 50",
         )
 

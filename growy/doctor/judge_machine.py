@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from growy.doctor.card import wear
-from growy.doctor.facts import FileFacts, FileKind, MachineFacts
+from growy.doctor.facts import FileFacts, FileKind, FolderFault, MachineFacts
 from growy.doctor.verdict import Finding, amber, green, red, size, some, span
 
 LOW_FREE = 500_000_000
@@ -21,6 +21,7 @@ _OTHERS_READ = 0o004
 
 def machine(facts: MachineFacts) -> Iterator[Finding]:
     """Every check of the machine for which there are facts."""
+    yield from _folder(facts)
     yield from _clock(facts)
     yield from _disk(facts)
     yield from _card(facts)
@@ -28,6 +29,23 @@ def machine(facts: MachineFacts) -> Iterator[Finding]:
     yield from _files(facts.files)
     yield from _backups(facts)
     yield from _power(facts)
+
+
+def _folder(facts: MachineFacts) -> Iterator[Finding]:
+    if facts.folder_fault is FolderFault.MISSING:
+        yield red(
+            "store",
+            "folder_missing",
+            f"{facts.folder} does not exist: growyd has never run here, or its disk is not mounted",
+            "[node] data_dir and [store] path; mount; growyd makes the folder when it starts",
+        )
+    elif facts.folder_fault is FolderFault.FORBIDDEN:
+        yield amber(
+            "store",
+            "folder_forbidden",
+            f"{facts.folder} is not yours to look into: databases, backups and files were not looked at",
+            "sudo -u growy growyd doctor",
+        )
 
 
 def _clock(facts: MachineFacts) -> Iterator[Finding]:

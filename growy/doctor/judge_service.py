@@ -83,6 +83,11 @@ def broker(facts: BrokerFacts) -> Iterator[Finding]:
             "systemctl status mosquitto; user, password and address in [broker] url",
         )
         return
+    if facts.knocked:
+        yield green(
+            "broker", "broker_disconnected", f"{facts.place} answers; whether it lets growyd in is not known"
+        )
+        return
     yield green("broker", "broker_disconnected", f"Connected to {facts.place}")
     if facts.embedded:
         yield amber(
@@ -113,7 +118,7 @@ def broker(facts: BrokerFacts) -> Iterator[Finding]:
 
 def web(facts: WebFacts) -> Iterator[Finding]:
     """Who can reach the HTTP port."""
-    where = f"{facts.host}:{facts.port}"
+    where = f"{facts.host}:{facts.port}" if facts.port else facts.host
     if facts.loopback:
         yield green("web", "web_exposed", f"HTTP on {where}: this machine only")
     elif not facts.login:

@@ -15,7 +15,7 @@ from pathlib import Path
 import apsw
 
 from growy.config import Config
-from growy.doctor import FileFacts, FileKind, Integrity, MachineFacts, Written
+from growy.doctor import FileFacts, FileKind, FolderFault, Integrity, MachineFacts, Written
 from growy.ops import machine
 from growy.store.faults import disk_bytes, free_bytes
 from growy.store.schema import OLDEST_SQLITE, REGISTRY_FILE, SERIES_FILE, file_size, open_reading
@@ -35,8 +35,11 @@ def look(config: Config, settings_file: Path | None, own_s: float | None = None)
         own_s: seconds since this process began to write, when it is the daemon.
     """
     folder = config.store_dir
-    there = folder.is_dir()
+    fault = _fault(folder)
+    there = fault is None
     return MachineFacts(
+        folder=str(folder),
+        folder_fault=fault,
         sqlite=apsw.sqlite_lib_version(),
         sqlite_oldest=".".join(map(str, OLDEST_SQLITE)),
         clock_synchronised=machine.clock_synchronised(),
@@ -98,6 +101,15 @@ def _open(path: Path, served: bool) -> apsw.Connection | None:
 
 def _names(folder: Path) -> list[str]:
     return [name for name in (REGISTRY_FILE, SERIES_FILE) if _is_there(folder / name)]
+
+
+def _fault(folder: Path) -> FolderFault | None:
+    try:
+        if not folder.is_dir():
+            return FolderFault.MISSING
+    except OSError:
+        return FolderFault.FORBIDDEN
+    return None if os.access(folder, os.R_OK | os.X_OK) else FolderFault.FORBIDDEN
 
 
 def _is_there(path: Path) -> bool:

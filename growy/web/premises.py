@@ -1,4 +1,4 @@
-"""What the doctor cannot see from the web room: the machine, the broker's settings, who can reach the port. No judging."""
+"""What the doctor cannot see from the web room: machine, broker settings, who can reach the port. No judging."""
 
 from __future__ import annotations
 

@@ -135,14 +135,22 @@ def _breakers(app: App, link: LinkStatistics | None) -> dict[str, dict[str, obje
     """Everything that stops trying for a while when it fails too often."""
     breakers: dict[str, dict[str, object]] = {}
     if link is not None:
-        breakers["mqtt"] = {"state": link.breaker, "failures": link.failures, "last_failure": link.last_error}
-    for library in app.pool.registry.describe():
-        breakers[f"library {library.name}"] = {
-            "state": "open" if library.state == "set_aside" else "closed",
-            "failures": library.failures,
-            "last_failure": library.error or None,
-        }
+        breakers["mqtt"] = _breaker(link.breaker, link.failures, link.breaker_after, link.last_error)
+    after = app.pool.statistics().breaker_after
+    for one in app.pool.registry.describe():
+        state = "open" if one.state == "set_aside" else "closed"
+        breakers[f"library {one.name}"] = _breaker(state, one.failures, after, one.error)
     return breakers
+
+
+def _breaker(state: str, failures: int, after: int, last: str | None) -> dict[str, object]:
+    return {
+        "state": state,
+        "failures": failures,
+        "failure_threshold": after,
+        "last_failure": last or None,
+        "forced_open": False,  # there is nothing that could force one
+    }
 
 
 async def devices(call: Call) -> Response:
