@@ -49,7 +49,9 @@ from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
 from growy.sensors.pool import Pool, open_pool
 from growy.store.store import Store, open_store
+from growy.web.accounts.accounts import Accounts
 from growy.web.app import App
+from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.premises import premises_of
@@ -268,6 +270,7 @@ async def open_daemon(
             "pi_enhanced": enhanced.statistics,
             "broker_findings": lambda: survey.findings,
         }
+        accounts = Accounts(wall_ms)
         app = App(
             node=config.node.kaiser_id,
             version=__version__,
@@ -280,6 +283,8 @@ async def open_daemon(
             hub=hub,
             health=lambda: assess(vitals_of(config, store, pool, link, fleet, watchdog)),
             premises=partial(premises_of, config, settings_file, link, survey, started_s=time.monotonic()),
+            accounts=accounts,
+            gate=Gate(accounts),
             parts=parts,
         )
         web = await opened.enter_async_context(open_web(config.web, config.socket_path, app))

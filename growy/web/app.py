@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from growy.fleet.zones import Zones
     from growy.sensors.pool import Pool
     from growy.store import Store
+    from growy.web.accounts.accounts import Accounts
+    from growy.web.gate import Gate
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +38,8 @@ class App:
     control: Control
     zones: Zones
     hub: LiveHub
+    gate: Gate
+    accounts: Accounts
     health: Callable[[], Health]
     premises: Callable[[], Awaitable[Premises]] = nothing_known
     """What the doctor cannot see from the web room."""

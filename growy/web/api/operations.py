@@ -8,6 +8,7 @@ import time
 import attrs
 from attrs import validators as v
 
+from growy.model.people import Scope
 from growy.web import metrics as own
 from growy.web import metrics_growing as growing
 from growy.web.answers import PROMETHEUS, Response, answer, iso
@@ -72,7 +73,13 @@ async def dead_letters(call: Call, query: DeadLetterQuery) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/api/v1/statistics", summary="Figures of all parts", handler=statistics),
+    Endpoint(
+        method="GET",
+        path="/api/v1/statistics",
+        summary="Figures of all parts",
+        handler=statistics,
+        scope=Scope.METRICS,
+    ),
     Endpoint(
         method="GET",
         path="/api/v1/deadletters",
