@@ -206,4 +206,3 @@ class WebFacts:
     port: int
     loopback: bool
     tls: bool = False
-    login: bool = False

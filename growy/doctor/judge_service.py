@@ -121,19 +121,12 @@ def web(facts: WebFacts) -> Iterator[Finding]:
     where = f"{facts.host}:{facts.port}" if facts.port else facts.host
     if facts.loopback:
         yield green("web", "web_exposed", f"HTTP on {where}: this machine only")
-    elif not facts.login:
-        yield red(
-            "web",
-            "web_exposed",
-            f"HTTP on {where} is open to the network, without a login",
-            '[web] host = "127.0.0.1"',
-        )
     elif not facts.tls:
         yield amber(
             "web",
-            "web_plain",
-            f"HTTP on {where} is open to the network without TLS: passwords can be read on the way",
+            "web_exposed",
+            f"HTTP on {where} is open to the network without TLS: passwords and keys can be read on the way",
             'TLS in front of it, or [web] host = "127.0.0.1" and ssh -L',
         )
     else:
-        yield green("web", "web_exposed", f"HTTPS on {where}, with logins")
+        yield green("web", "web_exposed", f"HTTPS on {where}")

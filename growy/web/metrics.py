@@ -12,6 +12,8 @@ from growy.broker.link_state import LinkStatistics
 from growy.control.control import ControlStatistics
 from growy.control.watchdog import WatchdogStatistics
 from growy.fleet.audit_trail import AuditStatistics
+from growy.fleet.enhanced import EnhancedStatistics
+from growy.fleet.processed import ProcessedStatistics
 from growy.fleet.statistics import FleetStatistics
 from growy.intake.outcomes import IntakeStatistics
 from growy.ops.machine import disk_written_bytes, memory, resident_bytes, written_bytes
@@ -333,6 +335,20 @@ def _audit(said: AuditStatistics) -> Iterator[Family]:
     yield counter("growy_audit_dropped_total", "Entries given up because the disk refused.", said.dropped)
 
 
+def _processed(said: ProcessedStatistics) -> Iterator[Family]:
+    outcomes = {"published": said.published, "superseded": said.superseded, "refused": said.refused}
+    yield counters(
+        "growy_processed_total", "Values for sensor/{gpio}/processed, by outcome.", "outcome", outcomes
+    )
+
+
+def _enhanced(said: EnhancedStatistics) -> Iterator[Family]:
+    outcomes = {"answered": said.answered, "unanswered": said.unanswered, "failed": said.failed}
+    yield counters(
+        "growy_pi_enhanced_total", "Conversions that devices asked for, by outcome.", "outcome", outcomes
+    )
+
+
 _TELLERS: dict[type, Callable[..., Iterator[Family]]] = {
     StoreStatistics: _store,
     IntakeStatistics: _intake,
@@ -344,6 +360,8 @@ _TELLERS: dict[type, Callable[..., Iterator[Family]]] = {
     WebStatistics: _web,
     WatchdogStatistics: _watchdog,
     AuditStatistics: _audit,
+    ProcessedStatistics: _processed,
+    EnhancedStatistics: _enhanced,
 }
 _QUIET = frozenset({"broker_findings"})
 """Sentences, no figures: the doctor tells them."""

@@ -176,8 +176,7 @@ TROUBLE = [
     ("broker", {"sessions_lost": 3}, "broker_forgets", Level.AMBER, "3 times"),
     ("broker", {"local": False}, "broker_plain", Level.AMBER, "another machine"),
     ("broker", {"embedded": True}, "broker_embedded", Level.AMBER, "embedded"),
-    ("web", {"loopback": False, "host": "0.0.0.0"}, "web_exposed", Level.RED, "without a login"),
-    ("web", {"loopback": False, "login": True}, "web_plain", Level.AMBER, "without TLS"),
+    ("web", {"loopback": False, "host": "0.0.0.0"}, "web_exposed", Level.AMBER, "0.0.0.0:8000 is open"),
     ("fleet", {"devices": 0}, "no_devices", Level.AMBER, "No device"),
     (
         "fleet",

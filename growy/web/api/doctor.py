@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 from growy.doctor import Level, examine, worst
+from growy.model.people import Scope
 from growy.web.answers import Response, answer, iso
 from growy.web.doctor import facts_of
 from growy.web.router import Call, Endpoint
@@ -34,5 +35,6 @@ ENDPOINTS = (
         path="/api/v1/doctor",
         summary="What is wrong with everything, and its cure",
         handler=doctor,
+        scope=Scope.METRICS,
     ),
 )

@@ -14,6 +14,7 @@ from growy.broker.link_state import LinkStatistics
 from growy.fleet.device import Device
 from growy.model.audit import AuditSeverity
 from growy.model.errors import StoreError
+from growy.model.people import Scope
 from growy.ops.machine import memory, resident_bytes
 from growy.store import AuditFilter
 from growy.web.answers import Response, answer, iso
@@ -238,6 +239,13 @@ ENDPOINTS = (
         path="/api/v1/health/detailed",
         summary="Health with the figures of every part",
         handler=detailed,
+        scope=Scope.METRICS,
     ),
-    Endpoint(method="GET", path="/api/v1/health/esp", summary="Health of all devices", handler=devices),
+    Endpoint(
+        method="GET",
+        path="/api/v1/health/esp",
+        summary="Health of all devices",
+        handler=devices,
+        scope=Scope.METRICS,
+    ),
 )
