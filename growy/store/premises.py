@@ -22,7 +22,7 @@ from growy.store.schema import OLDEST_SQLITE, REGISTRY_FILE, SERIES_FILE, file_s
 
 LOOK_S = 2.0
 """How long a database is looked at: gigabytes on a card take minutes, and a person waits."""
-_STEPS = 20_000
+_STEPS = 100
 """Of SQLite's machine between two looks at the clock."""
 _NO_BACKUPS = frozenset({"before"})
 """Where the instructions for a restore put the databases aside."""
