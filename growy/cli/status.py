@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from growy.cli.client import Daemon
 
 
+HISTOGRAM = {"bounds_s", "counts", "sum_s"}
+"""Fields of a histogram among the figures."""
+
+
 @click.command()
 @daemon_options
 @json_option
@@ -105,7 +109,9 @@ def figures(parts: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
 
 
 def _flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value.keys() == HISTOGRAM:
+        yield f"{prefix}.count", sum(value["counts"])  # its classes are for /metrics
+    elif isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _flat(f"{prefix}.{name}" if prefix else str(name), inner)
     elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):

@@ -99,19 +99,34 @@ def number_of(value: object) -> float | None:
     return None
 
 
-def render(families: Iterable[Family]) -> str:
-    """Raises ValueError: two families have one name."""
-    lines: list[str] = []
-    names: set[str] = set()
-    for family in families:
-        if family.name in names:
+class Exposition:
+    """The text as it grows, family by family: who makes it may let others have their turn in between."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._names: set[str] = set()
+
+    def add(self, family: Family) -> None:
+        """Raises ValueError: there is one of that name already."""
+        if family.name in self._names:
             raise ValueError(f"{family.name} is there twice")
-        names.add(family.name)
+        self._names.add(family.name)
         samples = list(_lines(family))
         if samples:
             doc = family.doc.replace("\\", r"\\").replace("\n", " ")
-            lines += [f"# HELP {family.name} {doc}", f"# TYPE {family.name} {family.kind.value}", *samples]
-    return "".join(f"{line}\n" for line in lines)
+            kind = family.kind.value
+            self._lines += [f"# HELP {family.name} {doc}", f"# TYPE {family.name} {kind}", *samples]
+
+    def text(self) -> str:
+        return "".join(f"{line}\n" for line in self._lines)
+
+
+def render(families: Iterable[Family]) -> str:
+    """All of them at once. Raises ValueError: two families have one name."""
+    exposition = Exposition()
+    for family in families:
+        exposition.add(family)
+    return exposition.text()
 
 
 def _lines(family: Family) -> Iterator[str]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
+from typing import Protocol
 
 from growy.fleet.device import Device
-from growy.model.reading import Bus, Reading, Series
+from growy.model.reading import Bus, Quality, Series
+from growy.store import Store
 from growy.web.api.records import known
 from growy.web.app import App
 from growy.web.exposition import Family, Kind, Sample, gauge, number_of
@@ -18,12 +20,19 @@ FRESH_S = 3600.0
 """A value older than this is no sample any more: a line that goes on straight would hide that the sensor is dead."""
 
 
+class Sensing(Protocol):
+    """The part of the app that the families of sensors need."""
+
+    @property
+    def store(self) -> Store: ...
+
+
 def families(app: App) -> Iterator[Family]:
     """All of them."""
     devices = known(app)
     yield from _devices(app, devices)
     yield from _averages([device for device in devices if device.online])
-    yield from _sensors(app, {device.esp_id for device in devices})
+    yield from sensor_families(app, {device.esp_id for device in devices})
     yield from _actuators(app)
 
 
@@ -86,35 +95,43 @@ def _averages(online: Sequence[Device]) -> Iterator[Family]:
     yield gauge("growy_esp_avg_uptime_seconds", "Mean time since their boots.", mean(uptime))
 
 
-def _sensors(app: App, devices: set[str]) -> Iterator[Family]:
+def sensor_families(app: Sensing, devices: set[str]) -> Iterator[Family]:
     """Of the devices that are known: a series of one that was deleted is history."""
-    found = [
-        (series, reading)
-        for series in app.store.catalog.series()
-        if series.key.esp_id in devices and (reading := app.store.tail.latest(series.id)) is not None
-    ]
+    newest = app.store.tail.newest()
+    values, updates, qualities = [], [], []
     oldest_ms = (time.time() - FRESH_S) * 1000
+    for series_id, value, rx_ms, quality in zip(
+        newest.series.tolist(),
+        newest.value.tolist(),
+        newest.rx_ms.tolist(),
+        newest.quality.tolist(),
+        strict=True,
+    ):
+        series = app.store.catalog.get(series_id)
+        if series.key.esp_id not in devices:
+            continue
+        labels = _labels(series)
+        updates.append(Sample(rx_ms / 1000, labels))
+        qualities.append(Sample(1, {**labels, "quality": Quality(quality).word}))
+        if value == value and rx_ms >= oldest_ms:  # NaN is no value
+            values.append(Sample(value, labels))
     yield Family(
         "growy_sensor_value",
         Kind.GAUGE,
         f"Newest value of a sensor, in its own unit; not when it has none, or none within {FRESH_S / 60:g} minutes.",
-        tuple(
-            Sample(reading.value, _labels(series))
-            for series, reading in found
-            if reading.value is not None and reading.rx_ms >= oldest_ms
-        ),
+        tuple(values),
     )
     yield Family(
         "growy_sensor_last_update",
         Kind.GAUGE,
         "When the newest reading of a sensor was received, Unix seconds.",
-        tuple(Sample(reading.rx_ms / 1000, _labels(series)) for series, reading in found),
+        tuple(updates),
     )
     yield Family(
         "growy_sensor_quality",
         Kind.GAUGE,
         "1 for the quality of a sensor's newest reading.",
-        tuple(Sample(1, {**_labels(series), "quality": _quality(reading)}) for series, reading in found),
+        tuple(qualities),
     )
 
 
@@ -126,10 +143,6 @@ def _labels(series: Series) -> dict[str, object]:
         "sensor_type": series.key.value_type,
     }
     return labels if series.key.bus is Bus.GPIO else {**labels, "address": series.key.address}
-
-
-def _quality(reading: Reading) -> str:
-    return reading.quality.word
 
 
 def _actuators(app: App) -> Iterator[Family]:

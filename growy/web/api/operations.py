@@ -4,8 +4,10 @@ not be used."""
 from __future__ import annotations
 
 import time
+from itertools import chain
 
 import attrs
+import trio
 from attrs import validators as v
 
 from growy.model.people import Scope
@@ -13,7 +15,7 @@ from growy.web import metrics as own
 from growy.web import metrics_growing as growing
 from growy.web.answers import PROMETHEUS, Response, answer, iso
 from growy.web.app import App
-from growy.web.exposition import render
+from growy.web.exposition import Exposition
 from growy.web.router import Auth, Call, Endpoint
 
 
@@ -51,7 +53,12 @@ async def statistics(call: Call) -> Response:
 
 async def metrics(call: Call) -> Response:
     app = call.app
-    text = render([*own.families(app, figures_of(app)), *growing.families(app)])
+    exposition = Exposition()
+    for family in chain(own.families(app, figures_of(app)), growing.families(app)):
+        exposition.add(family)
+        # A thousand sensors are lines for tens of milliseconds on a Pi: what is to be switched does not wait for them.
+        await trio.lowlevel.checkpoint()
+    text = exposition.text()
     return Response(200, text.encode(), PROMETHEUS)
 
 
