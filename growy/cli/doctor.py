@@ -35,9 +35,9 @@ def doctor(
     Exit code 0: all green, 1: amber, something to look at, 2: red. Without a daemon it looks at what can be seen from
     here: disk, card, databases, files, clock, power, broker.
     """
-    from growy.cli.exits import DaemonUnreachable
+    from growy.cli.exits import DaemonRefused, DaemonUnreachable
     from growy.cli.output import print_json
-    from growy.model.errors import ConfigError
+    from growy.model.errors import ConfigError, Unauthorized
 
     elsewhere = url is not None or bool(os.environ.get("GROWY_URL"))
     try:
@@ -46,7 +46,11 @@ def doctor(
     except DaemonUnreachable as error:
         if elsewhere:
             raise
-        answer = _alone(config_file, error.message)
+        answer = _alone(config_file, error.message, barred="permission denied" in error.message)
+    except DaemonRefused as error:
+        if elsewhere or error.said != Unauthorized.code:
+            raise
+        answer = _alone(config_file, error.message, barred=True)
     except ConfigError as error:
         answer = _record([_faulty(error)], running=False)
     if as_json:
@@ -56,7 +60,7 @@ def doctor(
     ctx.exit(EXIT.get(answer["level"], EXIT["red"]))
 
 
-def _alone(config_file: Path | None, why_not: str) -> dict[str, Any]:
+def _alone(config_file: Path | None, why_not: str, *, barred: bool) -> dict[str, Any]:
     """What this process can see by itself."""
     from growy.cli.options import read_settings
     from growy.config.load import find_file
@@ -68,9 +72,12 @@ def _alone(config_file: Path | None, why_not: str) -> dict[str, Any]:
     try:
         config = read_settings(config_file).config
     except ConfigError as error:  # one who may not read the settings has been told so, and can look at little
-        return _record([*examine(Facts(running=False, why_not=why)), _faulty(error)], running=False)
+        return _record(
+            [*examine(Facts(running=False, barred=barred, why_not=why)), _faulty(error)], running=False
+        )
     facts = Facts(
         running=False,
+        barred=barred,
         why_not=why,
         machine=look(config, find_file(config_file, os.environ)),
         broker=_knock(config),

@@ -19,7 +19,7 @@ from growy.doctor.facts import (
 from growy.doctor.judge_growing import control, fleet, sensors
 from growy.doctor.judge_machine import machine
 from growy.doctor.judge_service import broker, parts, web
-from growy.doctor.verdict import Finding, Level, red
+from growy.doctor.verdict import Finding, Level, amber, red
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +28,8 @@ class Facts:
 
     running: bool
     """A daemon answers."""
+    barred: bool = False
+    """One may be there, and whoever asks is not let in."""
     why_not: str = ""
     """What happened where it was looked for."""
     machine: MachineFacts | None = None
@@ -65,7 +67,14 @@ def worst(findings: Iterable[Finding]) -> Level:
 
 
 def _running(facts: Facts) -> Iterator[Finding]:
-    if not facts.running:
+    if facts.barred:
+        yield amber(
+            "growyd",
+            "not_let_in",
+            f"growyd could not be asked, so that devices and rules were not looked at. {facts.why_not}".strip(),
+            "sudo -u growy growyd doctor; from elsewhere with an API key: GROWYD_API_KEY",
+        )
+    elif not facts.running:
         yield red(
             "growyd",
             "not_running",

@@ -50,6 +50,13 @@ def settings(folder: Path, broker_port: int, more: str = "") -> Path:
     return file
 
 
+def open_to_all(folder: Path) -> None:
+    """Everyone may pass it, and the two above it that pytest makes for its user alone."""
+    for one in (folder, folder.parent, folder.parent.parent):
+        if one != Path("/tmp"):
+            one.chmod(one.stat().st_mode | 0o055)
+
+
 # -- without a daemon
 
 
@@ -101,9 +108,7 @@ def test_a_broker_that_nobody_answers_at_is_red(tmp_path: Path, broker_port: int
 
 def test_settings_that_everyone_may_read_are_told(tmp_path: Path, broker_port: int) -> None:
     file = settings(tmp_path, broker_port)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o001)
+    open_to_all(tmp_path)
     file.chmod(0o644)
 
     said = json.loads(doctor("--config", file, "--json").stdout)
@@ -127,6 +132,30 @@ def test_faults_in_the_settings_are_a_finding_with_all_of_them(tmp_path: Path, b
 def test_a_daemon_elsewhere_that_does_not_answer_is_no_reason_to_look_here() -> None:
     done = doctor("--url", "http://127.0.0.1:1")
     assert (done.exit_code, done.stdout) == (ExitCode.UNREACHABLE, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who is not let in")
+def test_whose_socket_it_is_not_is_told_so_instead_of_that_nothing_runs(
+    tmp_path: Path, broker_port: int
+) -> None:
+    file = settings(tmp_path, broker_port)
+    (tmp_path / "data").mkdir()
+    open_to_all(tmp_path / "data")
+    open_to_all(tmp_path)
+    file.chmod(0o644)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "data" / "growyd.sock"))
+        (tmp_path / "data" / "growyd.sock").chmod(0o600)
+        door.listen()
+        os.seteuid(65534)
+        try:
+            done = doctor("--config", file)
+        finally:
+            os.seteuid(0)
+
+    assert "growyd does not run" not in done.stdout
+    assert "growyd could not be asked" in done.stdout
+    assert "sudo -u growy growyd doctor" in done.stdout
 
 
 # -- with one

@@ -260,6 +260,13 @@ def test_a_daemon_that_does_not_run_is_red_and_the_machine_is_looked_at_all_the_
     assert {finding.area for finding in findings} >= {"disk", "card", "database"}
 
 
+def test_a_daemon_that_lets_one_not_in_is_not_said_to_be_down() -> None:
+    (found,) = examine(Facts(running=False, barred=True, why_not="permission denied"))
+
+    assert (found.code, found.level) == ("not_let_in", Level.AMBER)
+    assert "sudo -u growy" in found.cure
+
+
 def test_a_database_that_was_not_looked_at_to_its_end_is_not_called_sound_as_a_whole() -> None:
     found = examine(
         changed("machine", integrity=(Integrity(file="series.db", verdict="ok", complete=False),))
