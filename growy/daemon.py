@@ -22,7 +22,8 @@ from growy import __version__
 from growy.broker.embedded import open_embedded_broker
 from growy.broker.engine import Endpoint
 from growy.broker.link import Link
-from growy.broker.link_state import LinkState
+from growy.broker.logins import REMEMBERED, BrokerLogins
+from growy.broker.mosquitto import Mosquitto
 from growy.broker.reconnect import Backoff
 from growy.broker.survey import BrokerSurvey
 from growy.config import Config
@@ -52,9 +53,9 @@ from growy.store.store import Store, open_store
 from growy.web.accounts.accounts import Accounts
 from growy.web.app import App
 from growy.web.gate import Gate
-from growy.web.health import Vitals, assess
+from growy.web.health import assess
 from growy.web.live import LiveHub
-from growy.web.premises import premises_of
+from growy.web.premises import premises_of, vitals_of
 from growy.web.server import Web, open_web
 from growy.wire.table import Message
 from growy.wire.topics import Topic, subscriptions
@@ -283,6 +284,15 @@ async def open_daemon(
             hub=hub,
             health=lambda: assess(vitals_of(config, store, pool, link, fleet, watchdog)),
             premises=partial(premises_of, config, settings_file, link, survey, started_s=time.monotonic()),
+            broker_logins=BrokerLogins(
+                endpoint,
+                mosquitto_of(config),
+                remembered=await store.keyed(REMEMBERED),
+                remember=partial(store.set_keyed, REMEMBERED),
+                note=audit.note,
+                connected=lambda: link.connected,
+                wall_ms=wall_ms,
+            ),
             accounts=accounts,
             gate=Gate(accounts),
             parts=parts,
@@ -356,29 +366,14 @@ def endpoint_of(config: Config) -> Endpoint:
     )
 
 
-def vitals_of(
-    config: Config, store: Store, pool: Pool, link: Link, fleet: Fleet, watchdog: Watchdog
-) -> Vitals:
-    """What health is judged by."""
-    link_now, store_now, pool_now, fleet_now = (
-        link.statistics(),
-        store.statistics(),
-        pool.statistics(),
-        fleet.statistics(),
-    )
-    return Vitals(
-        broker_connected=link.connected,
-        broker=": ".join(filter(None, (link_now.broker, link_now.last_error))),
-        store_state=store_now.state,
-        store_error=store_now.last_error or "",
-        workers=config.sensors.workers,
-        workers_alive=pool_now.workers_alive,
-        set_aside=tuple(pool_now.set_aside),
-        standing_still=watchdog.statistics().late,
-        was_connected=link_now.connects > 0,
-        stopping=link_now.state == LinkState.DRAINING.value,
-        devices=fleet_now.devices,
-        devices_online=fleet_now.online,
+def mosquitto_of(config: Config) -> Mosquitto | None:
+    """Whose password file growyd may change; None for its own embedded broker."""
+    if config.broker.address.embedded:
+        return None
+    pid_file = config.broker.pid_file
+    return Mosquitto(
+        password_file=Path(config.broker.password_file).expanduser(),
+        pid_file=Path(pid_file).expanduser() if pid_file else None,
     )
 
 

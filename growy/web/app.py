@@ -15,6 +15,7 @@ from growy.web.live import LiveHub
 from growy.web.premises import Premises, nothing_known
 
 if TYPE_CHECKING:
+    from growy.broker.logins import BrokerLogins
     from growy.control.control import Control
     from growy.fleet.fleet import Fleet
     from growy.fleet.zones import Zones
@@ -38,6 +39,7 @@ class App:
     control: Control
     zones: Zones
     hub: LiveHub
+    broker_logins: BrokerLogins
     gate: Gate
     accounts: Accounts
     health: Callable[[], Health]
