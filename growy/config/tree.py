@@ -146,6 +146,14 @@ class StoreConfig:
         20_000, "Entries of the audit trail kept; the oldest go first.", at_least=100, at_most=200_000
     )
     min_free_mb: int = setting(20, "Less free disk than this counts as full.", at_least=0, at_most=1_000_000)
+    card_endurance_tb: float = setting(
+        10.0,
+        "How much may be written to the card or disk in its life, terabytes, for `growyd doctor`; 0 says nothing. "
+        "Makers of ordinary cards do not say: 10 is what 32 GB bear that are overwritten 300 times. Cards made for "
+        "endurance bear ten times that, SSDs say theirs (TBW).",
+        at_least=0,
+        at_most=100_000,
+    )
 
 
 @attrs.frozen(kw_only=True)

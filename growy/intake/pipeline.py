@@ -254,7 +254,7 @@ class Intake:
             lot, self._ready = self._ready, _Ready()
             if lot.needs_commit:
                 await self._commit(Columns.concat(lot.columns), lot.letters)
-                self._outcomes.latency.add((trio.current_time() - lot.since) * 1000)
+                self._outcomes.committed_after(trio.current_time() - lot.since)
             for epoch, mids in _by_epoch(lot.acks):
                 self._acknowledge(epoch, mids)
             self._pending -= lot.messages

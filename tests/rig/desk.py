@@ -71,6 +71,11 @@ class Desk:
             accounts=self.accounts,
             gate=Gate(self.accounts),
             health=lambda: assess(vitals),
+            parts={
+                "intake": self.bench.intake.statistics,
+                "fleet": self.fleet.statistics,
+                "control": self.control.statistics,
+            },
         )
 
     async def new_esp(self, esp_id: str = ESP, **more: Any) -> Esp:

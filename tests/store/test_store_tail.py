@@ -29,6 +29,9 @@ def test_windows_equal_a_plain_list_of_everything(room: int, batches: list[list[
         assert same(tail.window(series_id, T0 + 40), kept.take(kept.ts_ms >= T0 + 40))
         latest = tail.latest(series_id)
         assert latest == (own.row(len(own) - 1) if len(own) else None)
+    newest = tail.newest()
+    assert newest.series.tolist() == sorted(set(everything.series.tolist()))
+    assert all(row == tail.latest(row.series_id) for row in newest.rows())
 
 
 def test_latest_is_by_receipt_even_when_the_measurement_is_older() -> None:
