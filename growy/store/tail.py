@@ -126,6 +126,15 @@ class Tail:
         row = rings.data[self._ring[series_id], (self._count[series_id] - 1) % rings.room]
         return to_columns(row.reshape(1)).row(0)
 
+    def newest(self) -> Columns:
+        """The reading received last of every series that has one, by series id."""
+        parts = [to_columns(np.empty(0, ROW))]
+        for at, rings in enumerate(self._rings):
+            ids = np.flatnonzero((self._level == at) & (self._count > 0))
+            parts.append(to_columns(rings.data[self._ring[ids], (self._count[ids] - 1) % rings.room]))
+        columns = Columns.concat(parts)
+        return columns.take(np.argsort(columns.series, kind="stable"))
+
     def window(self, series_id: int, since_ms: int) -> Columns:
         """The remembered readings of a series measured at `since_ms` or later, in order of receipt."""
         if not self._has(series_id):
