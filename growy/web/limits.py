@@ -38,9 +38,9 @@ class Limits:
     """A live client that says nothing for so long, and does not even answer a ping, is gone."""
     frame_interval: float = 0.1
     """Readings go to a client ten times a second in the long run, ..."""
-    frame_burst: int = 5
+    frame_burst: int = 3
     """... and so many times at once after a quiet moment: the readings of another device need not wait."""
-    gather: float = 0.03
+    gather: float = 0.05
     """What comes within this is sent together: a device's sensors come one after the other."""
     flush_readings: int = 100
     """Messages of a plain client at a time: 1,000 a second is what a browser can just read."""

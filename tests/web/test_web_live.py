@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wsproto.frame_protocol import FrameProtocol
 
 from growy.model.reading import Bus, Columns, Quality, Reading, SeriesKey
 from growy.store.catalog import Catalog
@@ -36,8 +37,12 @@ class House:
     def join(self, wish: str | None = None) -> Feed:
         feed = self.hub.join("c", lambda: None)
         if wish is not None:
-            self.hub.obey(feed, parse(wish))
+            self.say(feed, wish)
         return feed
+
+    def say(self, feed: Feed, wish: str) -> None:
+        self.hub.obey(feed, parse(wish))
+        self.hub.replay(feed, parse(wish))
 
     def publish(self, *readings: tuple[int, float | None]) -> None:
         self.hub.publish_readings(
@@ -57,7 +62,17 @@ class House:
         )
 
     def take(self, feed: Feed, limit: int = 50) -> list[dict[str, object]]:
-        return [json.loads(text) for text in self.hub.take(feed, limit)]
+        return messages(self.hub.take(feed, limit))
+
+    def events(self, feed: Feed, limit: int = 2 * MOST_EVENTS) -> list[dict[str, object]]:
+        return messages(self.hub.take_events(feed, limit))
+
+
+def messages(frames: bytes) -> list[dict[str, object]]:
+    """What a client reads of these frames."""
+    reader = FrameProtocol(client=True, extensions=[])
+    reader.receive_bytes(frames)
+    return [json.loads(frame.payload) for frame in reader.received_frames()]
 
 
 def values(messages: list[dict[str, object]]) -> list[tuple[int, float]]:
@@ -182,7 +197,7 @@ def test_what_waits_of_an_unwanted_series_is_forgotten() -> None:
     house = House(2)
     feed = house.join()
     house.publish((1, 1.0), (3, 1.0))
-    house.hub.obey(feed, parse('{"type":"subscribe","topic":"sensor_data/ESP_000001"}'))
+    house.say(feed, '{"type":"subscribe","topic":"sensor_data/ESP_000001"}')
     assert values(house.take(feed)) == [(3, 1.0)]
     assert house.hub.statistics().coalesced == 0
 
@@ -193,7 +208,7 @@ def test_clients_are_served_apart() -> None:
     for i in range(1000):
         house.publish((1, float(i)), (2, float(i)))
         assert len(house.take(quick)) == 2
-    assert slow.readings_waiting == 2
+    assert slow.series_waiting == 2
     assert values(house.take(slow)) == [(1, 999.0), (2, 999.0)]
     assert house.hub.statistics().coalesced == 1998
 
@@ -203,7 +218,7 @@ def test_events_keep_their_order_and_none_is_left_out() -> None:
     feed = house.join()
     for i in range(MOST_EVENTS):
         house.hub.publish_event("actuator_alert", {"esp_id": "ESP_000000", "n": i})
-    sent = [json.loads(text) for text in iter(feed.next_event, None)]
+    sent = house.events(feed)
     assert [message["data"]["n"] for message in sent] == list(range(MOST_EVENTS))
     assert not feed.overflowed
 
@@ -223,7 +238,8 @@ def test_an_event_carries_both_names_of_its_type_and_its_correlation_id() -> Non
     house = House(1)
     feed = house.join()
     house.hub.publish_event("actuator_response", {"esp_id": "ESP_000000"}, correlation_id="abc")
-    assert json.loads(feed.next_event() or "") == {
+    (message,) = house.events(feed)
+    assert message == {
         "type": "actuator_response",
         "event_type": "actuator_response",
         "timestamp": NOW,
@@ -237,8 +253,7 @@ def test_an_event_about_no_device_passes_a_filter_on_devices() -> None:
     feed = house.join('{"action":"subscribe","filters":{"esp_ids":["ESP_000000"]}}')
     house.hub.publish_event("system_event", {"message": "disk full"})
     house.hub.publish_event("esp_health", {"esp_id": "ESP_OTHER"})
-    assert json.loads(feed.next_event() or "")["type"] == "system_event"
-    assert feed.next_event() is None
+    assert [message["type"] for message in house.events(feed)] == ["system_event"]
 
 
 def test_without_clients_nothing_is_kept_and_the_columns_are_not_looked_at() -> None:
