@@ -16,6 +16,7 @@ from growy.model.errors import Invalid
 from growy.ops.log import get_log
 from growy.web.events import Dialect, LiveEvent
 from growy.web.feed import Feed
+from growy.web.gate import Admission
 from growy.web.limits import Limits
 from growy.web.live import LiveHub
 from growy.web.pace import Pace
@@ -27,6 +28,8 @@ log = get_log(__name__)
 TOO_SLOW = 1013
 """RFC 6455 registry: "try again later". Also for one client too many."""
 GOING_AWAY = 1001
+NOT_ADMITTED = 4001
+"""The existing frontend's number: no login, or one that counts no longer."""
 PING_S = 30.0
 """Often enough for the routers that forget a silent connection after a minute."""
 
@@ -37,6 +40,7 @@ class Session:
     Args:
         stream: what the socket writes to. Events and readings go there directly, as frames that the hub has made once
             for all clients; the library would encode each of them for each client.
+        admission: how long it may watch.
     """
 
     def __init__(
@@ -47,12 +51,14 @@ class Session:
         dialect: Dialect,
         hub: LiveHub,
         limits: Limits,
+        admission: Admission,
     ) -> None:
         self._socket = socket
         self._stream = stream
         self._dialect = dialect
         self._hub = hub
         self._limits = limits
+        self._admission = admission
         self._news = trio.Event()
         self._scope = trio.CancelScope()
         self._end = (1000, "")
@@ -66,6 +72,7 @@ class Session:
                 nursery.start_soon(self._listen)
                 nursery.start_soon(self._send)
                 nursery.start_soon(self._keep_alive)
+                nursery.start_soon(self._watch_login)
         finally:
             self._hub.leave(self._feed)
         return self._end
@@ -190,3 +197,11 @@ class Session:
             except ConnectionClosed:
                 self._scope.cancel()
                 return
+
+    async def _watch_login(self) -> None:
+        """What was open when a login expires or is revoked must not stay open: a client comes back with a new one."""
+        with trio.move_on_at(self._admission.expires_s):
+            await self._admission.ended.wait()
+        self._hub.unauthorized += 1
+        ended = "was ended" if self._admission.ended.is_set() else "has expired"
+        self._finish(NOT_ADMITTED, f"the login {ended}")

@@ -12,9 +12,10 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from growy.web.events import Dialect
+from growy.web.gate import Admission
 from growy.web.limits import Limits
 from growy.web.live import LiveHub
-from growy.web.session import GOING_AWAY, TOO_SLOW, Session
+from growy.web.session import GOING_AWAY, NOT_ADMITTED, TOO_SLOW, Session
 from growy.web.stream import ReplayStream
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9_.:~-]{1,64}")
@@ -31,7 +32,13 @@ def handshake_bytes(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> by
 
 
 async def serve_live(
-    stream: trio.abc.Stream, handshake: bytes, rest: bytes, client_id: str, hub: LiveHub, limits: Limits
+    stream: trio.abc.Stream,
+    handshake: bytes,
+    rest: bytes,
+    client_id: str,
+    hub: LiveHub,
+    limits: Limits,
+    admission: Admission | None,
 ) -> None:
     """Serve one live client until it goes, is given up, or the server is cancelled (it is told 1001 then).
 
@@ -39,11 +46,14 @@ async def serve_live(
         stream: the socket; closed on return.
         handshake: see `handshake_bytes`; must be a valid WebSocket upgrade.
         rest: what the client has sent after it.
+        admission: the client's; None: it may not watch, and is told so by close code 4001.
     """
     try:
         async with trio.open_nursery() as nursery:
             try:
-                await _greet(nursery, ReplayStream(handshake, rest, stream), client_id, hub, limits)
+                await _greet(
+                    nursery, ReplayStream(handshake, rest, stream), client_id, hub, limits, admission
+                )
             finally:
                 with trio.CancelScope(shield=True):
                     await trio.aclose_forcefully(stream)
@@ -53,7 +63,12 @@ async def serve_live(
 
 
 async def _greet(
-    nursery: trio.Nursery, stream: ReplayStream, client_id: str, hub: LiveHub, limits: Limits
+    nursery: trio.Nursery,
+    stream: ReplayStream,
+    client_id: str,
+    hub: LiveHub,
+    limits: Limits,
+    admission: Admission | None,
 ) -> None:
     socket: WebSocketConnection | None = None
     dialect = Dialect.PLAIN
@@ -62,8 +77,17 @@ async def _greet(
         dialect = _dialect(request.proposed_subprotocols)
         socket = await request.accept(subprotocol=dialect.value or None)
         stream.accepted.set()
-    if socket is not None:
-        await _serve(socket, stream, client_id, dialect, hub, limits)
+    if socket is None:
+        return
+    if admission is None:
+        hub.unauthorized += 1
+        await _close(socket, NOT_ADMITTED, "log in first", limits.websocket_close)
+    elif hub.clients >= limits.websockets:
+        hub.refused += 1
+        crowd = f"more than {limits.websockets} live clients"
+        await _close(socket, TOO_SLOW, crowd, limits.websocket_close)
+    else:
+        await _serve(socket, limits, Session(socket, stream, client_id, dialect, hub, limits, admission))
 
 
 def _dialect(proposed: Iterable[str]) -> Dialect:
@@ -72,19 +96,7 @@ def _dialect(proposed: Iterable[str]) -> Dialect:
     return next((known[one] for one in proposed if one in known), Dialect.PLAIN)
 
 
-async def _serve(
-    socket: WebSocketConnection,
-    stream: ReplayStream,
-    client_id: str,
-    dialect: Dialect,
-    hub: LiveHub,
-    limits: Limits,
-) -> None:
-    if hub.clients >= limits.websockets:
-        hub.refused += 1
-        await _close(socket, TOO_SLOW, f"more than {limits.websockets} live clients", limits.websocket_close)
-        return
-    session = Session(socket, stream, client_id, dialect, hub, limits)
+async def _serve(socket: WebSocketConnection, limits: Limits, session: Session) -> None:
     # When growyd stops, trio-websocket's reader is cancelled too and cannot see the client's answer: no waiting then.
     code, reason, patience = GOING_AWAY, "growyd stops", 0.05
     try:

@@ -136,10 +136,11 @@ def test_the_newest_reading_of_a_series_wins() -> None:
     assert house.hub.statistics().coalesced == 2
 
 
-def test_the_longest_waiting_series_goes_first_however_busy_the_others_are() -> None:
+def test_the_series_sent_longest_ago_goes_first_however_busy_the_others_are() -> None:
     house = House(3)
     feed = house.join()
-    house.publish((4, 0.0))
+    house.publish((1, 0.0), (2, 0.0), (4, 0.0))
+    assert values(house.take(feed, 2)) == [(1, 0.0), (2, 0.0)]
     for i in range(5):
         house.publish((1, float(i)), (2, float(i)))
     assert values(house.take(feed, 1)) == [(4, 0.0)]
