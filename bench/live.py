@@ -12,7 +12,7 @@ after the other, every device at its own moment of the second ("devices"); and 1
 from __future__ import annotations
 
 import base64
-import json
+import contextlib
 import multiprocessing
 import os
 import random
@@ -83,10 +83,8 @@ def publish(port: int, even: bool, stop: ProcessEvent) -> None:
             sock.setblocking(True)
             sock.sendall(frame(b"kaiser/god/esp/%s/sensor/4/data" % name, payload, sent % 65000 + 1))
             sock.setblocking(False)
-            try:
+            with contextlib.suppress(BlockingIOError):
                 sock.recv(1 << 16)  # acknowledgements
-            except BlockingIOError:
-                pass
         second += 1
     sock.close()
 
@@ -259,10 +257,12 @@ def run(
         received=len(delays),
     )
     per_client = took * clients
+    frames, size = (
+        sum(one) / per_client for one in ([two for _, two, _ in found], [three for *_, three in found])
+    )
     say(
-        f"{name}: p50={result.p50_ms:.0f}ms p99={result.p99_ms:.0f}ms worst={result.worst_ms:.0f}ms "
-        f"readings/s/client={result.received / per_client:.0f} frames/s/client={sum(f for _, f, _ in found) / per_client:.1f} "
-        f"kB/s/client={sum(b for _, _, b in found) / per_client / 1000:.1f}"
+        f"{name}: p50={result.p50_ms:.0f}ms p99={result.p99_ms:.0f}ms worst={result.worst_ms:.0f}ms per client: "
+        f"readings/s={result.received / per_client:.0f} frames/s={frames:.1f} kB/s={size / 1000:.1f}"
     )
     say(
         f"{name}: daemon={100 * cpu:.0f}% of a core (Pi 4: about {100 * SLOWER * cpu:.0f}%) "

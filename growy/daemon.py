@@ -53,6 +53,7 @@ from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.server import Web, open_web
+from growy.web.standing import standing
 from growy.wire.table import Message
 from growy.wire.topics import Topic, subscriptions
 
@@ -179,7 +180,12 @@ async def open_daemon(
 
         watchdog = Watchdog()
         status = ServerStatus(config.node.kaiser_id, wall_ms)
-        hub = LiveHub(store.catalog, zone_of=lambda esp_id: fleet.zone_of(esp_id))
+        hub = LiveHub(
+            store.catalog,
+            zone_of=lambda esp_id: fleet.zone_of(esp_id),
+            recall=store.tail.newest,
+            standing=lambda: standing(fleet, control),
+        )
         link = Link(
             endpoint,
             subscriptions=subscriptions(config.node.kaiser_id),

@@ -42,6 +42,13 @@ def frame(message: str | bytes) -> bytes:
     return bytes(_framing.send_data(message))
 
 
+def subject_of(data: Mapping[str, object]) -> tuple[str | None, str | None]:
+    """The device, and the sensor type in lower case, that an event is about; None where it is about none."""
+    esp_id = data.get("esp_id", data.get("device_id"))
+    kind = data.get("sensor_type")
+    return esp_id if isinstance(esp_id, str) else None, kind.lower() if isinstance(kind, str) else None
+
+
 class LiveEvent:
     """An event as it was said. Frozen; its forms are made when they are first asked for."""
 
@@ -59,10 +66,7 @@ class LiveEvent:
         """
         self.type = type
         self.again = again
-        esp_id = data.get("esp_id", data.get("device_id"))
-        self.esp_id = esp_id if isinstance(esp_id, str) else None
-        kind = data.get("sensor_type")
-        self.sensor_type = kind.lower() if isinstance(kind, str) else None
+        self.esp_id, self.sensor_type = subject_of(data)
         self.text = _json.encode(envelope).decode()
         self._frame = b""
         self._message: dict[str, object] | None = None

@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 
 from growy.model.reading import Columns
-from growy.web.events import Dialect, LiveEvent
+from growy.web.events import Dialect, LiveEvent, subject_of
 from growy.web.feed import Feed
 from growy.web.newest import BoolArray, Newest, SeriesLookup
 from growy.web.scribe import Scribe
@@ -203,12 +203,12 @@ class LiveHub:
                 filters = tuple(topic.as_filter() for topic in topics)
             case _:
                 return
-        named = _Audience(filters, self._newest.wanted_by(filters))
-        states = (self._state(type, data) for type, data in self._standing())
-        feed.replay(named.wanted, filter(named.admits, states))
-
-    def _state(self, type: str, data: Mapping[str, object]) -> LiveEvent:
-        return self.event(type, {**data, REPLAYED: True}, again=True)
+        states = (
+            self.event(type, {**data, REPLAYED: True}, again=True)
+            for type, data in self._standing()
+            if any(one.admits(type, *subject_of(data)) for one in filters)
+        )
+        feed.replay(self._newest.wanted_by(filters), states)
 
     def take_events(self, feed: Feed, limit: int) -> bytes:
         """Frames of at most `limit` events for a plain client, in order; b"" when none waits."""

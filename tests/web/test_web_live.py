@@ -1,13 +1,12 @@
 """The live hub: coalescing, fairness, filters, and what a client that does not read costs."""
 
-import json
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wsproto.frame_protocol import FrameProtocol
+from rig.live import events, messages
 
 from growy.model.reading import Bus, Columns, Quality, Reading, SeriesKey
 from growy.store.catalog import Catalog
@@ -63,16 +62,6 @@ class House:
 
     def take(self, feed: Feed, limit: int = 50) -> list[dict[str, object]]:
         return messages(self.hub.take(feed, limit))
-
-    def events(self, feed: Feed, limit: int = 2 * MOST_EVENTS) -> list[dict[str, object]]:
-        return messages(self.hub.take_events(feed, limit))
-
-
-def messages(frames: bytes) -> list[dict[str, object]]:
-    """What a client reads of these frames."""
-    reader = FrameProtocol(client=True, extensions=[])
-    reader.receive_bytes(frames)
-    return [json.loads(frame.payload) for frame in reader.received_frames()]
 
 
 def values(messages: list[dict[str, object]]) -> list[tuple[int, float]]:
@@ -219,7 +208,7 @@ def test_events_keep_their_order_and_none_is_left_out() -> None:
     feed = house.join()
     for i in range(MOST_EVENTS):
         house.hub.publish_event("actuator_alert", {"esp_id": "ESP_000000", "n": i})
-    sent = house.events(feed)
+    sent = events(house.hub, feed)
     assert [message["data"]["n"] for message in sent] == list(range(MOST_EVENTS))
     assert not feed.overflowed
 
@@ -239,7 +228,7 @@ def test_an_event_carries_both_names_of_its_type_and_its_correlation_id() -> Non
     house = House(1)
     feed = house.join()
     house.hub.publish_event("actuator_response", {"esp_id": "ESP_000000"}, correlation_id="abc")
-    (message,) = house.events(feed)
+    (message,) = events(house.hub, feed)
     assert message == {
         "type": "actuator_response",
         "event_type": "actuator_response",
@@ -254,7 +243,7 @@ def test_an_event_about_no_device_passes_a_filter_on_devices() -> None:
     feed = house.join('{"action":"subscribe","filters":{"esp_ids":["ESP_000000"]}}')
     house.hub.publish_event("system_event", {"message": "disk full"})
     house.hub.publish_event("esp_health", {"esp_id": "ESP_OTHER"})
-    assert [message["type"] for message in house.events(feed)] == ["system_event"]
+    assert [message["type"] for message in events(house.hub, feed)] == ["system_event"]
 
 
 def test_without_clients_nothing_is_kept_and_the_columns_are_not_looked_at() -> None:
