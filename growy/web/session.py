@@ -69,6 +69,7 @@ class Session:
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
+                await self._write(self._welcome().in_(self._dialect))
                 nursery.start_soon(self._listen)
                 nursery.start_soon(self._send)
                 nursery.start_soon(self._keep_alive)
@@ -111,7 +112,6 @@ class Session:
     # What it says
 
     async def _listen(self) -> None:
-        await self._write(self._welcome().in_(self._dialect))
         try:
             while True:
                 await self._take(await self._socket.get_message())
@@ -145,7 +145,7 @@ class Session:
         """Plain: events at once, readings at the client's pace. Batches: everything at the client's pace."""
         hub, feed, limits = self._hub, self._feed, self._limits
         pace = Pace(limits.frame_interval, limits.frame_burst)
-        gathered = math.inf
+        gathered = -math.inf
         while True:
             if feed.events_waiting and not self._dialect.batched:
                 await self._write(hub.take_events(feed, limits.flush_readings))
