@@ -145,6 +145,7 @@ async def open_desk(
         fleet = Fleet(
             auto_approve=True,
             send=air.send,
+            tell=hub.publish_event,
             persist=lambda device: journal.persist(device),
             on_setup=bench.intake.settings_changed,
             on_change=lambda esp_id: control.device_changed(esp_id),
