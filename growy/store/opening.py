@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 
 from growy.config import StoreConfig
-from growy.model.errors import StoreError
+from growy.model.errors import StoreError, StoreInUse
 from growy.model.reading import Columns
 from growy.store import faults
 from growy.store.blob import decode
@@ -70,15 +70,20 @@ def _lock(directory: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise StoreError(
+        raise StoreInUse(
             f"{directory} is in use by another growyd",
             cure="Stop that one, or give this one another store.path",
         ) from None
     return lock
 
 
-def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Callable[[Path], int]) -> Opened:
+def open_files(
+    config: StoreConfig, directory: Path, vfs: str | None, free: Callable[[Path], int], *, ship: bool = False
+) -> Opened:
     """Open or create both databases in `directory`.
+
+    Args:
+        ship: commits are held until they have been shipped.
 
     Raises:
         SchemaError: written by a newer growyd.
@@ -110,7 +115,7 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
             lock=lock,
             series=series,
             registry=registry,
-            journal=Journal(series),
+            journal=Journal(series, hold=ship),
             unsealed=unsealed,
             catalog=load_catalog(series),
             conversions=load_conversions(series),

@@ -13,9 +13,18 @@ import apsw
 
 from growy.model.audit import AuditEntry
 from growy.model.errors import Invalid
-from growy.store.audit import AuditFilter, AuditPage, read_audit, read_event_types, write_audit
+from growy.store.audit import (
+    AuditFilter,
+    AuditPage,
+    AuditRow,
+    read_audit,
+    read_audit_after,
+    read_event_types,
+    write_audit,
+)
 from growy.store.control import ControlBatch, ControlRegistry, write_control
 from growy.store.devices import DeviceRow, read_devices, write_devices
+from growy.store.hierarchy import HierarchyBatch, HierarchyRegistry, write_hierarchy
 from growy.store.keyed import read_keyed, write_keyed
 from growy.store.readers import Readers
 from growy.store.writer import Submitted, Writer, transaction
@@ -23,9 +32,10 @@ from growy.store.zones import ZoneRow, delete_zones, read_zones, write_zones
 
 EVERYTHING = AuditFilter()
 NOTHING = ControlBatch()
+NO_TREE = HierarchyBatch()
 
 
-class Registry(ControlRegistry):
+class Registry(ControlRegistry, HierarchyRegistry):
     """The half of the store that is about growy.db. Trio thread only.
 
     Args:
@@ -53,6 +63,7 @@ class Registry(ControlRegistry):
         deleted_zones: Collection[str] = (),
         keyed: Mapping[str, str | None] | None = None,
         control: ControlBatch = NOTHING,
+        hierarchy: HierarchyBatch = NO_TREE,
     ) -> None:
         """Write all of it in one transaction; returns when it is on the card. Nothing to write touches nothing.
 
@@ -69,7 +80,7 @@ class Registry(ControlRegistry):
             StoreError: nothing was written.
         """
         facts = keyed or {}
-        if not (devices or audit or zones or deleted_zones or facts or control):
+        if not (devices or audit or zones or deleted_zones or facts or control or hierarchy):
             return
         db = self._registry
 
@@ -80,6 +91,7 @@ class Registry(ControlRegistry):
                 write_zones(db, zones)
                 write_keyed(db, facts)
                 write_control(db, control, self._history_rows)
+                write_hierarchy(db, hierarchy)
                 if audit:
                     write_audit(db, audit, self._audit_rows)
 
@@ -139,6 +151,10 @@ class Registry(ControlRegistry):
         if limit < 1 or offset < 0:
             raise Invalid("limit must be at least 1, offset at least 0")
         return await self._readers.registry(lambda db: read_audit(db, wanted, limit, offset))
+
+    async def audit_after(self, after_id: int, limit: int) -> list[AuditRow]:
+        """The entries after that one, oldest first. Raises StoreError."""
+        return await self._readers.registry(lambda db: read_audit_after(db, after_id, limit))
 
     async def audit_event_types(self) -> dict[str, int]:
         """Kinds of event in the audit trail, and how often each happened. Raises StoreError."""
