@@ -1,7 +1,8 @@
 """Publish -> screen: 100 live clients that watch 100 series at 1 Hz, one of them stalled.
 
 `python -m bench.live [SECONDS]`. Devices publish over a real Mosquitto to a growyd of its own process; clients are raw
-sockets in two other processes, so that what is measured is growyd and not a client library. The time of a reading is
+sockets in two other processes, so that what is measured is growyd and not a client library, and come through the unix
+socket, which needs no login. The time of a reading is
 its own `ts`, in ms of the machine's clock: from just before its PUBLISH is written to when the client has read it.
 
 The same run measures one client alone: what a hundred cost beside one. Ten devices with ten sensors each send them one
@@ -92,12 +93,12 @@ def publish(port: int, even: bool, stop: ProcessEvent) -> None:
 # --- clients ------------------------------------------------------------------------------------------------------
 
 
-def opened(port: int, subprotocol: str, *, stalled: bool = False) -> socket.socket:
+def opened(door: str, subprotocol: str, *, stalled: bool = False) -> socket.socket:
     """A subscribed client, its answers unread."""
-    sock = socket.socket()
+    sock = socket.socket(socket.AF_UNIX)
     if stalled:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.connect(("127.0.0.1", port))
+    sock.connect(door)
     extra = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
     key = base64.b64encode(os.urandom(16)).decode()
     sock.sendall(
@@ -159,7 +160,7 @@ def length(data: bytes, at: int) -> tuple[int, int] | None:
 
 
 def watch(
-    port: int,
+    door: str,
     subprotocol: str,
     clients: int,
     ready: ProcessEvent,
@@ -168,7 +169,7 @@ def watch(
 ) -> None:
     """`clients` clients; reports delays in ms, frames, and bytes, all after the warm-up."""
     waiting = selectors.DefaultSelector()
-    readers = {opened(port, subprotocol): Reader(bool(subprotocol)) for _ in range(clients)}
+    readers = {opened(door, subprotocol): Reader(bool(subprotocol)) for _ in range(clients)}
     for sock in readers:
         sock.setblocking(False)
         waiting.register(sock, selectors.EVENT_READ)
@@ -226,12 +227,12 @@ def run(
     for part in [clients // 2, clients - clients // 2] if clients > 1 else [clients]:
         ready = multiprocessing.Event()
         watcher = multiprocessing.Process(
-            target=watch, args=(growyd.web_port, subprotocol, part, ready, stop, results)
+            target=watch, args=(growyd.socket, subprotocol, part, ready, stop, results)
         )
         watcher.start()
         ready.wait(20)
         watchers.append(watcher)
-    stalled = opened(growyd.web_port, subprotocol, stalled=True) if clients > 1 else None
+    stalled = opened(growyd.socket, subprotocol, stalled=True) if clients > 1 else None
     time.sleep(WARM_S)
     cpu, began = growyd.cpu_s()[0], time.monotonic()
     memory = [rss_mib(growyd)]
