@@ -31,8 +31,14 @@ class ReplayStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """One task's frames after the other's."""
-        async with self._turn:
+        try:
+            self._turn.acquire_nowait()  # `acquire` would let all other tasks run first
+        except trio.WouldBlock:
+            await self._turn.acquire()
+        try:
             await self._stream.send_all(data)
+        finally:
+            self._turn.release()
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
