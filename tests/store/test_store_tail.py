@@ -36,7 +36,7 @@ def test_newest_is_the_latest_of_every_series_whatever_room_it_has() -> None:
     assert len(tail.newest()) == 0
     for series, count in ((5, 1), (2, 100), (9, 17)):
         for n in range(count):
-            tail.append(readings([series]).take(slice(None)))
+            tail.append(readings(series, [T0 + n], [float(n)]))
     columns = tail.newest()
     assert columns.series.tolist() == [2, 5, 9]
     assert [columns.row(at) for at in range(3)] == [tail.latest(series) for series in (2, 5, 9)]
