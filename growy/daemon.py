@@ -57,6 +57,7 @@ from growy.web.health import assess
 from growy.web.live import LiveHub
 from growy.web.premises import premises_of, vitals_of
 from growy.web.server import Web, open_web
+from growy.web.standing import standing
 from growy.wire.table import Message
 from growy.wire.topics import Topic, subscriptions
 
@@ -188,7 +189,12 @@ async def open_daemon(
 
         watchdog = Watchdog()
         status = ServerStatus(config.node.kaiser_id, wall_ms)
-        hub = LiveHub(store.catalog, zone_of=lambda esp_id: fleet.zone_of(esp_id))
+        hub = LiveHub(
+            store.catalog,
+            zone_of=lambda esp_id: fleet.zone_of(esp_id),
+            recall=store.tail.newest,
+            standing=lambda: standing(fleet, control),
+        )
         link = Link(
             endpoint,
             subscriptions=subscriptions(config.node.kaiser_id),
