@@ -1,9 +1,9 @@
 """What a crowd that logs in costs everybody else: the loop's punctuality, a forced write as an emergency stop needs it,
 and a request's way through the gate.
 
-A login is Argon2id with 19 MiB, a tenth of a second of one core, and a forced write of its own. Prints each figure alone
-and under eight who log in again and again, rightly (who guesses is slowed down), with their ratio. The aim: the loop stays
-within 10 ms, and a forced write waits for one other at most.
+A login is Argon2id with 19 MiB, a tenth of a second of one core, and a forced write of its own. Prints each figure
+alone and under eight who log in again and again, rightly (who guesses is slowed down), with their ratio. The aim: the
+loop stays within 10 ms, and a forced write waits for one other at most.
 """
 
 from __future__ import annotations
