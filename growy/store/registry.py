@@ -13,10 +13,7 @@ import apsw
 
 from growy.model.audit import AuditEntry
 from growy.model.errors import Invalid
-<<<<<<< HEAD
 from growy.store.accounts import AccountBatch, AccountRows, read_accounts, write_accounts
-from growy.store.audit import AuditFilter, AuditPage, read_audit, read_event_types, write_audit
-=======
 from growy.store.audit import (
     AuditFilter,
     AuditPage,
@@ -26,7 +23,6 @@ from growy.store.audit import (
     read_event_types,
     write_audit,
 )
->>>>>>> main
 from growy.store.control import ControlBatch, ControlRegistry, write_control
 from growy.store.devices import DeviceRow, read_devices, write_devices
 from growy.store.keyed import read_keyed, write_keyed
