@@ -17,7 +17,7 @@ from growy.store import AccountBatch, Store
 from growy.web.accounts.administration import Administration
 from growy.web.accounts.core import Core
 from growy.web.accounts.directory import Directory
-from growy.web.accounts.keys import Keys
+from growy.web.accounts.keys import PREFIX, Keys
 from growy.web.accounts.lockout import Lockout
 from growy.web.accounts.logins import Logins
 from growy.web.accounts.sessions import Sessions
@@ -53,8 +53,13 @@ class Accounts:
         self.logins = Logins(core)
         self.administration = Administration(core)
 
-    def of_token(self, token: str) -> Admission:
-        """Raises Unauthorized, TokenExpired."""
+    def of_token(self, token: str, peer: Peer) -> Admission:
+        """Of an access token; or of a key, from programs that know no header but Authorization.
+
+        Raises Unauthorized, TokenExpired.
+        """
+        if token.startswith(PREFIX):
+            return self.of_key(token, peer)
         return self._core.sessions.admission(token)
 
     def of_key(self, key: str, peer: Peer) -> Admission:
