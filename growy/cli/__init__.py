@@ -67,6 +67,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "growy.cli.certs:certs",
         "Make a local certificate authority and a certificate for HTTPS with this machine's names and addresses.",
     ),
+    "broker": ("growy.cli.broker:broker", "The broker's logins: set one up, take one away."),
+    "migrate": (
+        "growy.cli.migrate:migrate",
+        "Take over the readings of the old server's growy_database.db.",
+    ),
     "simulate": ("growy.cli.simulate:simulate", "Simulated ESP32s against any MQTT broker."),
     "config": ("growy.cli.settings:config", "Check and show the settings."),
 }

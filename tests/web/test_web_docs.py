@@ -11,6 +11,9 @@ import pytest
 from growy.model.errors import (
     GrowyError,
     InvalidCredentials,
+    LoginNotChanged,
+    LoginUncertain,
+    OwnLogin,
     RuleConflict,
     RuleInvalid,
     RuleNotFound,
@@ -56,6 +59,7 @@ def test_every_parameter_and_field_is_documented(endpoint: Endpoint) -> None:
         *(UnknownSensorType, Ambiguous, NotCalibrated),
         *(Unauthorized, TokenExpired, InvalidCredentials, TooManyAttempts),
         *(SafetyRefused, RuleNotFound, RuleInvalid, RuleConflict),
+        *(OwnLogin, LoginNotChanged, LoginUncertain),
     ],
 )
 def test_every_error_of_the_web_room_is_documented(error: type[GrowyError]) -> None:
