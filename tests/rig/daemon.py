@@ -21,7 +21,7 @@ from growy.config import StoreConfig
 from growy.model.reading import Reading
 from growy.store.store import open_store
 
-TOPIC = "kaiser/god/esp/ESP_C0FFEE/sensor/{gpio}/data"
+TOPIC = "kaiser/god/esp/{esp_id}/sensor/{gpio}/data"
 SERIES = 20
 
 
@@ -114,14 +114,15 @@ class Publisher:
     What is not acknowledged when a connection dies is sent again, as the firmware does.
     """
 
-    def __init__(self, port: int, rate: float) -> None:
+    def __init__(self, port: int, rate: float, esp_id: str = "ESP_C0FFEE") -> None:
+        self.esp_id = esp_id
         self.acknowledged: set[int] = set()
         self.published = 0
         self._rate = rate
         self._sent: dict[int, int] = {}
         self._stop = threading.Event()
         self._came: deque[int] = deque()
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="ESP_C0FFEE", clean_session=False)
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=f"{esp_id}-meter", clean_session=False)
         client.max_inflight_messages_set(100)
         client.reconnect_delay_set(1, 1)
         client.on_publish = lambda _c, _u, mid, _r, _p: self._came.append(mid)
@@ -145,11 +146,11 @@ class Publisher:
     def _one(self, seq: int) -> None:
         gpio = seq % SERIES
         payload = {
-            "esp_id": "ESP_C0FFEE", "seq": seq, "gpio": gpio, "sensor_type": "moisture", "raw": 100 + seq % 3900,
+            "esp_id": self.esp_id, "seq": seq, "gpio": gpio, "sensor_type": "moisture", "raw": 100 + seq % 3900,
             "value": 0.0, "unit": "raw", "quality": "good", "ts": int(time.time()),
             "time_valid": True, "raw_mode": True,
         }  # fmt: skip
-        info = self._client.publish(TOPIC.format(gpio=gpio), json.dumps(payload), qos=1)
+        info = self._client.publish(TOPIC.format(esp_id=self.esp_id, gpio=gpio), json.dumps(payload), qos=1)
         self._sent[info.mid] = seq
         self.published = seq
 
