@@ -5,13 +5,15 @@ All daemons run on this trio loop: a test may look into any of them, and one clo
 
 from __future__ import annotations
 
+import json
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import attrs
+import paho.mqtt.client as paho
 import trio
 
 from growy.config import BrokerUrl, load_config
@@ -27,10 +29,11 @@ from growy.sim.fleet import SimFleet, SimOptions, run_fleet
 from growy.sim.greenhouse import Role
 from growy.sim.spec import EspSpec, SensorKind, SensorSpec
 from rig.brokers import Mosquitto
+from rig.daemon import assert_exactly_once
 from rig.wires import Wire
 
-HEATER = 18
-METER = 3
+HEATER, LAMP = 18, 19
+METER = 33
 """Label of a sensor whose readings the test makes up."""
 LEASE_S, FENCE_S, REPORT_S = 6.0, 1.0, 1.0
 BROKER = "max_inflight_messages 1000\nmax_queued_messages 100000"
@@ -156,19 +159,11 @@ class Place:
     def tenure(self, esp_id: str) -> Tenure:
         return self.up.tree.node.tenure(esp_id)
 
-    def value(self, esp_id: str, gpio: int, value_type: str) -> float | None:
-        """The newest value that this node has of a series."""
-        for series in self.up.store.catalog.find(esp_id=esp_id):
-            if series.gpio == gpio and series.key.value_type == value_type:
-                newest = self.up.store.tail.newest(series.id)
-                return None if newest is None else newest.value
-        return None
-
-    async def stored(self, esp_id: str, value_type: str) -> list[Reading]:
-        """Everything that is on this node's disk of some series."""
+    async def stored(self, esp_id: str) -> list[Reading]:
+        """Everything that is on this node's disk of what a publisher said in a device's name."""
         found: list[Reading] = []
         for series in self.up.store.catalog.find(esp_id=esp_id):
-            if series.key.value_type == value_type:
+            if series.key.value_type == "moisture" and series.gpio != METER:
                 page = await self.up.store.query(series.id, 0, 1 << 60, resolution="raw", limit=1_000_000)
                 assert page.readings is not None
                 found += page.readings.rows()
@@ -182,7 +177,7 @@ def spec(number: int) -> EspSpec:
         name=f"Tent {number}",
         zone_id=f"tent_{number}",
         sensors=(SensorSpec(kind=SensorKind.SHT31, gpio=0x44, i2c_address=0x44, interval_s=1.0),),
-        plant={HEATER: Role.HEATER},
+        plant={HEATER: Role.HEATER, LAMP: Role.LAMP},
         virgin=True,
     )
 
@@ -194,17 +189,21 @@ class Esp:
     device: SimDevice
     home: Place
     sim: SimFleet
-    moves: list[tuple[float, bool]] = attrs.field(factory=list)
+    moves: list[tuple[float, int, bool]] = attrs.field(factory=list)
+    """When, which, and whether on."""
 
     def __attrs_post_init__(self) -> None:
         house = self.sim.houses[self.device.spec.zone_id]
         drive = house.drive
+        last: dict[int, bool] = {}
 
         def watched(esp_id: str, outputs: Mapping[Role, float], now: float) -> None:
             if esp_id == self.esp_id:
-                heats = outputs.get(Role.HEATER, 0.0) > 0.0
-                if not self.moves or self.moves[-1][1] != heats:
-                    self.moves.append((trio.current_time(), heats))
+                for gpio, role in ((HEATER, Role.HEATER), (LAMP, Role.LAMP)):
+                    on = outputs.get(role, 0.0) > 0.0
+                    if on is not last.get(gpio, False):
+                        last[gpio] = on
+                        self.moves.append((trio.current_time(), gpio, on))
             drive(esp_id, outputs, now)
 
         house.drive = watched  # type: ignore[method-assign]
@@ -218,11 +217,23 @@ class Esp:
         return ActuatorKey(self.esp_id, HEATER)
 
     @property
+    def lamp(self) -> ActuatorKey:
+        return ActuatorKey(self.esp_id, LAMP)
+
+    @property
     def heats(self) -> bool:
-        output = self.device.state.board.actuator(HEATER)
+        return self.on(HEATER)
+
+    @property
+    def shines(self) -> bool:
+        return self.on(LAMP)
+
+    def on(self, gpio: int) -> bool:
+        """By its pin."""
+        output = self.device.state.board.actuator(gpio)
         return output is not None and bool(output.level)
 
-    def moved_since(self, clock: float) -> list[tuple[float, bool]]:
+    def moved_since(self, clock: float) -> list[tuple[float, int, bool]]:
         return [one for one in self.moves if one[0] >= clock]
 
     async def set_up(self, owner: Place, **heater: object) -> None:
@@ -234,11 +245,12 @@ class Esp:
             id=f"{self.esp_id}-1", gpio=68, sensor_type="sht31", name="Air", i2c_address=68, interval_s=1
         )
         await fleet.set_sensor(self.esp_id, air)
-        mat = ActuatorSetup(
-            id=f"{self.esp_id}-2", gpio=HEATER, kind=ActuatorKind.RELAY, name="Heater", **heater
-        )
-        await fleet.set_actuator(self.esp_id, mat)
-        assert await fleet.settled(self.esp_id, ["s:68:68", f"a:{HEATER}"], 60)
+        for gpio, name in ((HEATER, "Heater"), (LAMP, "Lamp")):
+            relay = ActuatorSetup(
+                id=f"{self.esp_id}-{gpio}", gpio=gpio, kind=ActuatorKind.RELAY, name=name, **heater
+            )
+            await fleet.set_actuator(self.esp_id, relay)
+        assert await fleet.settled(self.esp_id, ["s:68:68", f"a:{HEATER}", f"a:{LAMP}"], 60)
 
     async def rule(self, owner: Place, **changes: object) -> str:
         """Goes on below 20, off above 40 of what the test says on its meter: between them it stays as it was."""
@@ -262,6 +274,40 @@ class Esp:
         }
         written = await owner.up.control.book.add(document, by="tester")
         return written.record.rule.id
+
+
+class Meter:
+    """Says over and over what the test wants a device to have measured."""
+
+    def __init__(self, esp: Esp) -> None:
+        self._esp_id = esp.esp_id
+        self.value = 30.0
+        self._seq = 0
+        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=f"{esp.esp_id}-hand")
+        self._client.connect("127.0.0.1", esp.home.broker.port)
+
+    def says(self, value: float) -> None:
+        self.value = value
+        self._say()
+
+    def _say(self) -> None:
+        self._seq += 1
+        reading = {
+            "esp_id": self._esp_id, "seq": self._seq, "gpio": METER, "sensor_type": "moisture", "raw": self.value,
+            "value": self.value, "unit": "%", "quality": "good", "ts": int(time.time()), "time_valid": True,
+            "raw_mode": False,
+        }  # fmt: skip
+        self._client.publish(f"kaiser/god/esp/{self._esp_id}/sensor/{METER}/data", json.dumps(reading), qos=1)
+
+    async def run(self) -> None:
+        self._client.loop_start()
+        try:
+            while True:
+                self._say()
+                await trio.sleep(0.5)
+        finally:
+            self._client.disconnect()
+            self._client.loop_stop()
 
 
 @attrs.define(eq=False)
@@ -340,7 +386,57 @@ class Grove:
 
     def owners(self, esp_id: str) -> list[str]:
         """Nodes that would command the device now."""
-        return [one.name for one in self.places if one.daemon and one.tenure(esp_id) is Tenure.OURS]
+        return [
+            one.name
+            for one in self.places
+            if one.daemon and one.up.fleet.get(esp_id) and one.tenure(esp_id) is Tenure.OURS
+        ]
+
+    async def settled(self, esp_id: str, seconds: float = 40) -> str:
+        """Until nothing is under way about the device any more; its owner."""
+        found: list[str] = []
+
+        def still() -> bool:
+            if self.god.daemon is None or any(one.esp_id == esp_id for one in self.god.god.core.chains):
+                return False
+            record = self.god.god.core.record(esp_id)
+            found[:] = self.owners(esp_id)
+            return record is not None and found == [record.owner]
+
+        await until(still, seconds, f"{esp_id} has one owner")
+        return found[0]
+
+    async def meter(self, esp: Esp) -> Meter:
+        made = Meter(esp)
+        self.nursery.start_soon(made.run)
+        return made
+
+    @asynccontextmanager
+    async def watched(self, *esp_ids: str) -> AsyncIterator[list[str]]:
+        """Looks every few milliseconds whether two nodes would command one device; what it saw, in words."""
+        seen: list[str] = []
+
+        async def watch() -> None:
+            while True:
+                for esp_id in esp_ids:
+                    owners = self.owners(esp_id)
+                    if len(owners) > 1:
+                        seen.append(f"{trio.current_time():.3f} {esp_id} {owners}")
+                await trio.sleep(0.005)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            yield seen
+            nursery.cancel_scope.cancel()
+
+    async def exactly_once(self, esp_id: str, promised: set[int], seconds: float = 30) -> None:
+        """Until God's disk holds every reading of a publisher that its broker has taken, and none twice."""
+        stored: list[Reading] = []
+        with trio.move_on_after(seconds):
+            while len(stored) < len(promised):
+                await trio.sleep(0.2)
+                stored = await self.god.stored(esp_id)
+        assert_exactly_once(stored, promised)
 
 
 @contextmanager
@@ -371,5 +467,3 @@ async def grow(folder: Path, **god: object) -> AsyncIterator[Grove]:
                 for one in grove.places:
                     one.broker.stop()
 
-
-Act = Callable[[], Awaitable[None]]
