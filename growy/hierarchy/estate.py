@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from growy.model.audit import AuditEntry
-from growy.model.hierarchy import HandedOver, NodeId
+from growy.model.handover import HandedOver
 from growy.model.tree_messages import Health
 
 
@@ -34,16 +34,20 @@ class Estate(Protocol):
     async def prepare(self, esp_id: str, content: bytes) -> None:
         """Such content of another node's is on the disk here when this returns. Raises GrowyError: it is not."""
 
-    async def stop(self, esp_id: str | None, reason: str, by: str) -> Mapping[str, object]:
-        """Emergency stop of everything here, or of one device; returns the proof so far, as JSON can hold it. `proven`
-        says whether that is all of it.
-        """
+    async def stop(self, esp_id: str | None, reason: str, by: str) -> str:
+        """Emergency stop of everything here, or of one device; returns its id."""
+
+    def proof(self, stop_id: str) -> Mapping[str, object]:
+        """How far a stop is, as JSON can hold it; `proven` says whether every device that is there has proven it."""
 
     def publish(self, esp_id: str, tail: str, payload: bytes) -> bool:
         """To a device on this node's own broker."""
 
     def heard_from_afar(self, esp_id: str, tail: str, payload: bytes, received_ms: int) -> None:
         """A device of ours on another node's broker has said something."""
+
+    def heard_again(self, esp_id: str, tail: str, payload: bytes, received_ms: int) -> None:
+        """What a device on this node's own broker has said while it was another's."""
 
     def note(self, entry: AuditEntry) -> None: ...
 
@@ -58,6 +62,3 @@ class Mail(Protocol):
     """The way to the other nodes: God's broker."""
 
     def __call__(self, topic: str, payload: bytes, *, urgent: bool = False) -> bool: ...
-
-
-Owner = NodeId

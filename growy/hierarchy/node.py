@@ -37,8 +37,7 @@ from growy.hierarchy.effects import (
 from growy.hierarchy.estate import Estate, Mail
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Kaiser
-from growy.hierarchy.node_statistics import NodeStatistics
-from growy.hierarchy.telling import subject
+from growy.hierarchy.node_events import EVENTS, NodeStatistics, subject
 from growy.hierarchy.writing import batch_of, facts_of
 from growy.model.audit import AuditEntry
 from growy.model.control import Tenure
@@ -57,16 +56,8 @@ PATIENCE_S = 0.5
 REMAKE_S = 5.0
 PROOF_S = 1.0
 LEAST_S = 0.01
+HEARTBEAT = "system/heartbeat"
 C = TypeVar("C", bound=God | Kaiser)
-EVENTS = {
-    "ownership_changed": "esp_ownership_changed",
-    "transfer_ended": "esp_transfer_ended",
-    "kaiser_online": "kaiser_status",
-    "kaiser_offline": "kaiser_status",
-    "ownership_conflict": "ownership_conflict",
-    "kaiser_refused": "kaiser_refused",
-}
-"""Notes that those who watch are told of, and under which name."""
 
 
 class TreeNode(Generic[C]):
@@ -104,7 +95,8 @@ class TreeNode(Generic[C]):
         self._waiting: deque[Effects] = deque()
         self._news = trio.Event()
         self._done = trio.Event()
-        self._known: set[str] = set()
+        self._beats: dict[str, tuple[NodeId, RelayUp]] = {}
+        """Of each device on this node's broker, the last heartbeat, and the node that was told of it."""
         self._crossing: dict[str, Callable[[CrossEnded], None]] = {}
         self._serial = 0
         self._heard = self._told = self._unsent = self._unreadable = 0
@@ -166,18 +158,33 @@ class TreeNode(Generic[C]):
 
     def device_said(self, esp_id: str, tail: str, payload: bytes, received_ms: int) -> bool:
         """A device on this node's own broker has said something. Whether it is another node's, and was told to it."""
-        if esp_id not in self._known:
-            self._known.add(esp_id)
+        said = RelayUp(esp_id=esp_id, tail=tail, payload=payload, received_ms=received_ms)
+        if esp_id not in self._beats:
             self.enqueue(self.core.found(esp_id, self._moment()))
+        if tail == HEARTBEAT or esp_id not in self._beats:
+            self._beats[esp_id] = (self.me, said)
         if self.tenure(esp_id) is not Tenure.FOREIGN:
             return False
-        owner = self.owner(esp_id)
+        self._relay(said)
+        return True
+
+    def _relay(self, said: RelayUp) -> None:
+        owner = self.owner(said.esp_id)
         if owner and owner != self.me:
             self._relayed += 1
-            self._tell(
-                Tell(owner, RelayUp(esp_id=esp_id, tail=tail, payload=payload, received_ms=received_ms))
-            )
-        return True
+            self._tell(Tell(owner, said))
+
+    def _show_around(self) -> None:
+        """A new owner of a device here need not wait a minute for the next heartbeat: it hears the last."""
+        for esp_id, (told, said) in self._beats.items():
+            owner = self.owner(esp_id)
+            if owner in ("", told) or said.tail != HEARTBEAT:
+                continue
+            self._beats[esp_id] = (owner, said)
+            if owner != self.me:
+                self._relay(said)
+            elif self.tenure(esp_id) is Tenure.OURS:
+                self._estate.heard_again(esp_id, said.tail, said.payload, said.received_ms)
 
     def command(self, esp_id: str, tail: str, payload: bytes, *, off: bool) -> bool:
         """To a device of ours on another node's broker. False: nothing may be sent to it now."""
@@ -232,6 +239,7 @@ class TreeNode(Generic[C]):
         while True:
             moment = self._moment()
             self.enqueue(self.core.tick(moment))
+            self._show_around()
             await trio.sleep(min(max(self.core.next_due() - moment.clock, LEAST_S), 1.0))
 
     async def _remake(self, error: StoreError) -> None:
@@ -367,8 +375,9 @@ class TreeNode(Generic[C]):
 
     async def _stop_here(self, order: StopHere) -> None:
         """Tells how far it is until every device has proven that it stands still."""
+        stop_id = await self._estate.stop(order.esp_id, order.reason, order.issued_by or GOD)
         while True:
-            proof = await self._estate.stop(order.esp_id, order.reason, order.issued_by or GOD)
+            proof = self._estate.proof(stop_id)
             proven = bool(proof.get("proven"))
             self._answer(order.command_id, True if proven else None, "", proof)
             if proven:

@@ -5,6 +5,7 @@ from growy.web.api import (
     actuators,
     audit,
     calibration,
+    doctor,
     emergency,
     esp,
     esp_commands,
@@ -12,6 +13,7 @@ from growy.web.api import (
     esp_health,
     gpio,
     health,
+    health_parts,
     interlocks,
     live,
     logic,
@@ -31,6 +33,8 @@ from growy.web.api import (
 
 ENDPOINTS = (
     *health.ENDPOINTS,
+    *doctor.ENDPOINTS,
+    *health_parts.ENDPOINTS,
     *esp.ENDPOINTS,
     *esp_decisions.ENDPOINTS,
     *esp_commands.ENDPOINTS,
