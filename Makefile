@@ -29,6 +29,7 @@ bench: $(DEV)
 	$(BIN)/python -m bench.fleet
 	$(BIN)/python -m bench.metrics
 	$(BIN)/python -m bench.rules
+	$(BIN)/python -m bench.login
 	$(BIN)/python -m bench.replay
 	$(BIN)/python -m bench.control
 	$(BIN)/python -m bench.ingest

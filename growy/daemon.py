@@ -50,7 +50,7 @@ from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
 from growy.sensors.pool import Pool, open_pool
 from growy.store.store import Store, open_store
-from growy.web.accounts.accounts import Accounts
+from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.app import App
 from growy.web.gate import Gate
 from growy.web.health import assess
@@ -87,6 +87,7 @@ class Daemon:
     control: Control
     hub: LiveHub
     web: Web
+    accounts: Accounts
     processed: ProcessedPublisher
     enhanced: EnhancedResponder
     journal: FleetJournal
@@ -140,6 +141,7 @@ async def _run(
         await core.start(daemon.control.run)
         await core.start(daemon.journal.run)
         await core.start(daemon.audit.run)
+        await core.start(daemon.accounts.run)
         async with trio.open_nursery() as doors:
             await doors.start(daemon.web.run)
             await doors.start(daemon.link.run)
@@ -164,6 +166,7 @@ async def _run(
                 await daemon.intake.flush()
                 await daemon.control.flush()
                 await daemon.journal.write(everything=True)
+                await daemon.accounts.flush()
                 await daemon.audit.flush()
             log.info("growyd stops", flushed=not patience.cancelled_caught)
             doors.cancel_scope.cancel()
@@ -277,7 +280,8 @@ async def open_daemon(
             "pi_enhanced": enhanced.statistics,
             "broker_findings": lambda: survey.findings,
         }
-        accounts = Accounts(wall_ms)
+        accounts = await open_accounts(store, config.store_dir, note=audit.note, wall_ms=wall_ms)
+        parts["accounts"] = accounts.statistics
         app = App(
             node=config.node.kaiser_id,
             version=__version__,
@@ -301,6 +305,8 @@ async def open_daemon(
             ),
             accounts=accounts,
             gate=Gate(accounts),
+            broker_login=endpoint.username is not None,
+            broker_tls=endpoint.tls,
             parts=parts,
         )
         web = await opened.enter_async_context(open_web(config.web, config.socket_path, app))
@@ -315,6 +321,7 @@ async def open_daemon(
             control=control,
             hub=hub,
             web=web,
+            accounts=accounts,
             processed=processed,
             enhanced=enhanced,
             journal=journal,

@@ -111,12 +111,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def require_loopback(host: str) -> None:
+def require_address(host: str) -> None:
     """Raises:
-    ValueError: when others than this machine could reach the address.
+    ValueError: it is no address that could be listened on.
     """
-    if not is_loopback(host):
-        raise ValueError(
-            f'must be 127.0.0.1, ::1 or localhost as long as there is no login, is "{host}"; '
-            "from elsewhere, use an SSH tunnel: ssh -L 8000:127.0.0.1:8000 pi"
-        )
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if host != "localhost":
+            raise ValueError(
+                f'must be an IP address: 127.0.0.1 for this machine only, 0.0.0.0 for everybody, is "{host}"'
+            ) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from growy.config.broker_url import BrokerUrl, mask_url, parse_listen, require_loopback
+from growy.config.broker_url import BrokerUrl, mask_url, parse_listen, require_address
 from growy.config.setting import setting
 from growy.config.webhooks import parse_webhooks
 
@@ -31,8 +31,8 @@ class NodeConfig:
     )
     kaiser_id: str = setting(
         "god",
-        "Name of this node, and of a God the topic prefix of its devices: kaiser/{kaiser_id}/... The firmware's default "
-        "is god. A Kaiser hears its devices under any prefix, and must have a name of its own.",
+        "Name of this node, and of a God the topic prefix of its devices: kaiser/{kaiser_id}/... The firmware's "
+        "default is god. A Kaiser hears its devices under any prefix, and must have a name of its own.",
         matches=r"[A-Za-z0-9_-]{1,63}",
     )
     data_dir: Path = setting(  # noqa: RUF009 - `setting` makes an attrs field, as for the others
@@ -183,12 +183,16 @@ class WebConfig:
     """[web]: HTTP and WebSocket, one port."""
 
     host: str = setting(
-        "127.0.0.1", "Address to listen on. Loopback only until login exists.", check=require_loopback
+        "127.0.0.1",
+        "Address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 for everybody in the network.",
+        check=require_address,
     )
     port: int = setting(8000, "Port for HTTP and WebSocket; 0 picks a free one.", at_least=0, at_most=65535)
     socket: str = setting(
         "", "Unix socket for the local CLI; default {node.data_dir}/growyd.sock, - for none."
     )
+    cert_file: str = setting("", "Certificate for HTTPS, PEM; with key_file. `growyd certs` makes both.")
+    key_file: str = setting("", "Key of the certificate, PEM, readable for growyd alone.")
     max_connections: int = setting(200, "Open connections at most.", at_least=1, at_most=10_000)
     max_header: int = setting(16_384, "Request line and headers, bytes.", at_least=1024, at_most=1_048_576)
     max_body: int = setting(1_048_576, "Request body, bytes.", at_least=1024, at_most=67_108_864)
@@ -310,7 +314,8 @@ class HierarchyConfig:
     def __attrs_post_init__(self) -> None:
         if self.fence + self.report >= self.lease:
             raise ValueError(
-                f"lease: must be longer than fence and report together ({self.fence + self.report:g}), is {self.lease:g}"
+                f"lease: must be longer than fence and report together ({self.fence + self.report:g}), "
+                f"is {self.lease:g}"
             )
 
 

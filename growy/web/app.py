@@ -48,5 +48,8 @@ class App:
     cpu: CpuMeter = attrs.field(factory=CpuMeter)
     visits: trio.Lock = attrs.field(factory=trio.Lock)
     """Of the doctor: a visit reads databases for seconds, so that there is one at a time."""
+    broker_login: bool = False
+    """growyd has a user name at the broker."""
+    broker_tls: bool = False
     parts: Mapping[str, Callable[[], object]] = attrs.field(factory=dict)
     """`statistics` of parts that the web room does not know itself: intake, broker link, fleet..."""

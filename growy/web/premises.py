@@ -63,7 +63,12 @@ async def premises_of(
             advice=() if found is None else found.advice,
             sessions_lost=said.sessions_lost,
         ),
-        web=WebFacts(host=config.web.host, port=config.web.port, loopback=is_loopback(config.web.host)),
+        web=WebFacts(
+            host=config.web.host,
+            port=config.web.port,
+            loopback=is_loopback(config.web.host),
+            tls=bool(config.web.cert_file),
+        ),
         default_run_s=config.control.max_runtime,
     )
 

@@ -10,6 +10,7 @@ import pytest
 
 from growy.model.errors import (
     GrowyError,
+    InvalidCredentials,
     LoginNotChanged,
     LoginUncertain,
     OwnLogin,
@@ -17,6 +18,9 @@ from growy.model.errors import (
     RuleInvalid,
     RuleNotFound,
     SafetyRefused,
+    TokenExpired,
+    TooManyAttempts,
+    Unauthorized,
 )
 from growy.web.answers import BadRequest, Forbidden, MethodNotAllowed, TooBusy
 from growy.web.api import ENDPOINTS
@@ -53,6 +57,7 @@ def test_every_parameter_and_field_is_documented(endpoint: Endpoint) -> None:
     [
         *(BadRequest, Forbidden, MethodNotAllowed, TooBusy, GrowyError),
         *(UnknownSensorType, Ambiguous, NotCalibrated),
+        *(Unauthorized, TokenExpired, InvalidCredentials, TooManyAttempts),
         *(SafetyRefused, RuleNotFound, RuleInvalid, RuleConflict),
         *(OwnLogin, LoginNotChanged, LoginUncertain),
     ],
