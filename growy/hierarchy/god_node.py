@@ -107,7 +107,7 @@ class GodNode(TreeNode[God]):
             super()._take(sender, message)
         if not isinstance(message, Health | Report):
             return
-        node = next((one for one in self.core.nodes if one.kaiser_id == sender), None)
+        node = self.node(sender)
         if isinstance(message, Report):
             self._observed.heard(node, message, self._moment())
         elif node is not None:
@@ -127,7 +127,7 @@ class GodNode(TreeNode[God]):
     def _answer(
         self, command_id: str, success: bool | None, message: str, data: Mapping[str, object]
     ) -> None:
-        """God stops its own devices by its own order: there is no chain for it."""
+        # God stops its own devices by its own order: there is no chain for it.
         self._observed.stopping(command_id.partition(":")[0], proven=bool(success), proof=data)
 
     # --- looking ------------------------------------------------------------------------------------------------------
@@ -145,6 +145,9 @@ class GodNode(TreeNode[God]):
             for node in sorted(self.core.nodes, key=lambda node: node.kaiser_id)
         ]
 
+    def node(self, kaiser_id: NodeId) -> Node | None:
+        return next((one for one in self.core.nodes if one.kaiser_id == kaiser_id), None)
+
     def kaiser(self, kaiser_id: NodeId) -> KaiserView:
         """Raises NodeNotFound."""
         found = next((one for one in self.kaisers() if one.node.kaiser_id == kaiser_id), None)
@@ -160,8 +163,7 @@ class GodNode(TreeNode[God]):
 
     async def chain(self, command_id: str) -> CommandChain:
         """Raises ChainNotFound, StoreError."""
-        found = await self._store.command_chain(command_id)
-        if found is None:
+        if (found := await self._store.command_chain(command_id)) is None:
             raise ChainNotFound(f"There is no command chain {command_id[:64]!r}")
         return found
 
@@ -214,7 +216,7 @@ class GodNode(TreeNode[God]):
                 f"A Kaiser cannot be called {node.kaiser_id[:80]!r}",
                 cure="Write 1 to 63 letters, digits, - and _",
             )
-        known = next((one for one in self.core.nodes if one.kaiser_id == node.kaiser_id), None)
+        known = self.node(node.kaiser_id)
         if known is not None and known.state is NodeState.LEAVING:
             raise Duplicate(f"{node.kaiser_id} is being unregistered", cure="Wait until it is gone")
         await self._order(self.core.add(node, self._moment()))
@@ -248,6 +250,12 @@ class GodNode(TreeNode[God]):
         """Raises NodeNotFound."""
         await self._order(self.core.unregister(kaiser_id, self._moment(), issued_by=by))
         self._ordered("kaiser_leaving", kaiser_id, f"Kaiser {kaiser_id} is to be unregistered", by)
+
+    async def gone(self, kaiser_id: NodeId, timeout_s: float) -> None:
+        """Returns when the Kaiser is no longer registered, or after that time."""
+        with trio.move_on_after(timeout_s):
+            while self.node(kaiser_id) is not None:  # noqa: ASYNC110 - as in `wait`
+                await trio.sleep(LOOK_S)
 
     async def transfer(
         self, esp_id: str, from_owner: NodeId, to_owner: NodeId, *, reason: str, by: str, command_id: str = ""

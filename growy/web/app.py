@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from growy.control.control import Control
     from growy.fleet.fleet import Fleet
     from growy.fleet.zones import Zones
+    from growy.hierarchy.god_node import GodNode
+    from growy.hierarchy.kaiser_node import KaiserNode
     from growy.sensors.pool import Pool
     from growy.store import Store
     from growy.web.accounts.accounts import Accounts
@@ -37,12 +39,16 @@ class App:
     pool: Pool
     fleet: Fleet
     control: Control
+    tree: GodNode | KaiserNode
+    """Whose every device is. A Pi that is alone is a God without Kaisers."""
     zones: Zones
     hub: LiveHub
     broker_logins: BrokerLogins
     gate: Gate
     accounts: Accounts
     health: Callable[[], Health]
+    god_at: str = ""
+    """Of a Kaiser: where its God's broker is, without any password."""
     premises: Callable[[], Awaitable[Premises]] = nothing_known
     """What the doctor cannot see from the web room."""
     cpu: CpuMeter = attrs.field(factory=CpuMeter)

@@ -12,10 +12,12 @@ from growy.web.api import (
     esp_commands,
     esp_decisions,
     esp_health,
+    god,
     gpio,
     health,
     health_parts,
     interlocks,
+    kaiser,
     live,
     logic,
     logic_history,
@@ -63,6 +65,8 @@ ENDPOINTS = (
     *mqtt_auth.ENDPOINTS,
     *operations.ENDPOINTS,
     *audit.ENDPOINTS,
+    *god.ENDPOINTS,
+    *kaiser.ENDPOINTS,
     *live.ENDPOINTS,
 )
 
