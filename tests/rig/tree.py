@@ -233,16 +233,15 @@ class Tree:
         assert isinstance(self.god.node, GodNode)
         return self.god.node
 
-    async def new_kaiser(self, name: str, *, folder: str = "", heard: bool = True, **more: Any) -> Pi:
+    async def new_kaiser(self, kaiser_id: str, *, folder: str = "", heard: bool = True, **more: Any) -> Pi:
         """Args: heard: God knows of it and hears it before this returns. more: of its entry."""
         if heard:
-            await self.gods.add(Node(kaiser_id=name, **more))
-        pi = await open_pi(
-            self._opened, self.folder / (folder or name), name, self.post, self._nursery, self._connect
-        )
-        self.kaisers[name] = pi
+            await self.gods.add(Node(kaiser_id=kaiser_id, **more))
+        place = self.folder / (folder or kaiser_id)
+        pi = await open_pi(self._opened, place, kaiser_id, self.post, self._nursery, self._connect)
+        self.kaisers[kaiser_id] = pi
         if heard:
-            await until(lambda: self.status(name) is NodeState.ONLINE)
+            await until(lambda: self.status(kaiser_id) is NodeState.ONLINE)
         return pi
 
     def status(self, name: str) -> NodeState | None:
