@@ -30,6 +30,7 @@ from growy.web.api import (
     sensor_setup,
     sensors,
     subzones,
+    tree_stops,
     users,
     zone_devices,
     zones,
@@ -67,6 +68,7 @@ ENDPOINTS = (
     *audit.ENDPOINTS,
     *god.ENDPOINTS,
     *kaiser.ENDPOINTS,
+    *tree_stops.ENDPOINTS,
     *live.ENDPOINTS,
 )
 

@@ -9,10 +9,10 @@ from growy.fleet.device import Device
 from growy.model.errors import Invalid
 from growy.model.setup import ZoneSetup
 from growy.web.answers import Response, answer
-from growy.web.api.god import WaitQuery, begin_transfer, transfer_answer
+from growy.web.api.god import begin_transfer, transfer_answer
 from growy.web.api.placing import register, zone_setup
 from growy.web.api.records import CAPABILITIES, METADATA, decision_record, device_record, note
-from growy.web.api.tree_records import god_of, owner_named
+from growy.web.api.tree_records import WaitQuery, god_of, owner_named
 from growy.web.router import Auth, Call, Endpoint
 
 NAME = v.optional(v.max_len(100))

@@ -1,10 +1,9 @@
-"""`/api/god/*`: the tree of God and its Kaisers, transfers, command chains, the emergency stop of all nodes. Asks God,
-decides nothing: every check is made where it is carried out."""
+"""`/api/god/*`: the tree of God and its Kaisers, transfers, command chains, measured figures. Asks God, decides
+nothing: every check is made where it is carried out."""
 
 from __future__ import annotations
 
 import attrs
-import trio
 from attrs import validators as v
 
 from growy.hierarchy.god_node import GodNode
@@ -14,20 +13,18 @@ from growy.model.hierarchy import ChainStatus, CommandChain, NodeId, NodeState
 from growy.web.answers import Response, answer
 from growy.web.api.kaiser_setup import KaiserConfig, node_of
 from growy.web.api.tree_records import (
+    LONGEST_REASON,
+    WaitQuery,
     chain_record,
     god_of,
     god_record,
     kaiser_record,
     local_record,
     owner_named,
-    proof_record,
     transfer_record,
 )
 from growy.web.router import Auth, Call, Endpoint
 
-LONGEST_WAIT_S = 30.0
-LOOK_S = 0.2
-LONGEST_REASON = 500
 MOST_ESPS = 1000
 
 
@@ -36,11 +33,6 @@ class AddBody:
     kaiser_id: str
     esp_devices: list[str] = attrs.field(factory=list, validator=v.max_len(MOST_ESPS))
     kaiser_config: KaiserConfig | None = None
-
-
-@attrs.frozen
-class WaitQuery:
-    wait: float = attrs.field(default=0.0, validator=[v.ge(0), v.le(LONGEST_WAIT_S)])
 
 
 @attrs.frozen
@@ -56,11 +48,6 @@ class ChainsQuery:
     all: bool = False
     limit: int = attrs.field(default=100, validator=[v.ge(1), v.le(1000)])
     offset: int = attrs.field(default=0, validator=[v.ge(0), v.le(1_000_000)])
-
-
-@attrs.frozen
-class StopBody:
-    reason: str = attrs.field(validator=[v.min_len(1), v.max_len(LONGEST_REASON)])
 
 
 # --- the tree -----------------------------------------------------------------------------------------------------
@@ -173,44 +160,6 @@ async def approve(call: Call) -> Response:
     return answer({"success": True, **chain_record(begun)})
 
 
-# --- emergency stop -----------------------------------------------------------------------------------------------
-
-
-async def stop_tree(call: Call, node: NodeId | None, reason: str, wait_s: float) -> Response:
-    """Of one node, or of all; in force at each as soon as it hears it."""
-    god = god_of(call.app)
-    incident = await god.stop(node, reason=reason, by=call.by)
-    return answer(await stop_answer(god, incident, wait_s))
-
-
-async def stop_answer(god: GodNode, incident: str, wait_s: float) -> dict[str, object]:
-    """What each node has proven; with a wait, when all have, or after that."""
-    proofs = await god.stopped(incident)
-    with trio.move_on_after(wait_s):
-        while not all(one.proven for one in proofs):
-            await trio.sleep(LOOK_S)
-            proofs = await god.stopped(incident)
-    left = [one.node for one in proofs if not one.proven]
-    silent = [one.node for one in proofs if not one.proven and not one.proof]
-    said = f"Emergency stop of {', '.join(one.node for one in proofs)}: "
-    said += f"not proven yet by {', '.join(left)}" if left else "proven by all"
-    return {
-        "success": True,
-        "message": said + (f"; nothing heard from {', '.join(silent)} yet" if silent else ""),
-        "incident": incident,
-        "proven": not left,
-        "nodes": [proof_record(god, one) for one in proofs],
-    }
-
-
-async def stop_everything(call: Call, query: WaitQuery, body: StopBody) -> Response:
-    return await stop_tree(call, None, body.reason, query.wait)
-
-
-async def stop_proof(call: Call, query: WaitQuery) -> Response:
-    return answer(await stop_answer(god_of(call.app), call.path["incident"], query.wait))
-
-
 # --- figures ------------------------------------------------------------------------------------------------------
 
 
@@ -283,21 +232,5 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="GET", path="/api/god/performance/stats", summary="Measured figures", handler=performance
-    ),
-    Endpoint(
-        method="POST",
-        path="/api/god/emergency_stop",
-        summary="Emergency stop at every node",
-        handler=stop_everything,
-        query=WaitQuery,
-        body=StopBody,
-        auth=Auth.OPERATOR,
-    ),
-    Endpoint(
-        method="GET",
-        path="/api/god/emergency_stop/{incident}",
-        summary="What each node has proven of an emergency stop",
-        handler=stop_proof,
-        query=WaitQuery,
     ),
 )

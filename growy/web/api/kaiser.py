@@ -11,17 +11,12 @@ from growy.hierarchy.kaiser_node import KaiserNode
 from growy.model.errors import Duplicate, NodeNotFound
 from growy.model.hierarchy import GOD, ChainType
 from growy.web.answers import Response, answer
-from growy.web.api.god import (
-    LONGEST_REASON,
-    StopBody,
-    WaitQuery,
-    begin_transfer,
-    stop_tree,
-    transfer_answer,
-)
+from growy.web.api.god import begin_transfer, transfer_answer
 from growy.web.api.kaiser_setup import KaiserConfig, node_of
 from growy.web.api.records import device_record, known, zone_of, zone_record
 from growy.web.api.tree_records import (
+    LONGEST_REASON,
+    WaitQuery,
     chain_record,
     esp_ids_of_god,
     god_of,
@@ -241,14 +236,6 @@ async def sync_config(call: Call, query: WaitQuery) -> Response:
     return answer({"success": True, **chain_record(chain)})
 
 
-async def stop(call: Call, query: WaitQuery, body: StopBody) -> Response:
-    """Emergency stop of everything that a node owns or has on its broker."""
-    god, node = god_of(call.app), owner_named(call, call.path["kaiser_id"])
-    if node != GOD:
-        god.kaiser(node)
-    return await stop_tree(call, node, body.reason, query.wait)
-
-
 _ALL = "/api/v1/kaiser"
 _ONE = f"{_ALL}/{{kaiser_id}}"
 
@@ -301,15 +288,6 @@ ENDPOINTS = (
         summary="How far a Kaiser's configuration is",
         handler=sync_config,
         query=WaitQuery,
-        auth=Auth.OPERATOR,
-    ),
-    Endpoint(
-        method="POST",
-        path=f"{_ONE}/emergency_stop",
-        summary="Emergency stop at a node",
-        handler=stop,
-        query=WaitQuery,
-        body=StopBody,
         auth=Auth.OPERATOR,
     ),
 )

@@ -5,16 +5,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+from attrs import validators as v
+
 from growy.hierarchy.god_node import GodNode
 from growy.model.errors import NotGod
 from growy.model.hierarchy import GOD, CommandChain, NodeId
 from growy.web.answers import iso
+from growy.web.api.records import known
 from growy.web.app import App
 
 if TYPE_CHECKING:
     from growy.hierarchy.kaiser_node import Holding, KaiserNode
-    from growy.hierarchy.observed import KaiserView, NodeProof
+    from growy.hierarchy.observed import KaiserView
     from growy.web.router import Call
+
+
+LONGEST_WAIT_S = 30.0
+LONGEST_REASON = 500
+
+
+@attrs.frozen
+class WaitQuery:
+    """Seconds that an answer waits for the end of what it begins."""
+
+    wait: float = attrs.field(default=0.0, validator=[v.ge(0), v.le(LONGEST_WAIT_S)])
 
 
 def god_of(app: App) -> GodNode:
@@ -41,8 +56,6 @@ def owner_named(call: Call, said: str) -> NodeId:
 
 def esp_ids_of_god(app: App, god: GodNode) -> list[str]:
     """Those that God itself owns: on record, or never heard of but by people here."""
-    from growy.web.api.records import known
-
     recorded = {one.esp_id for one in god.core.records if one.owner == GOD}
     return sorted(recorded | {one.esp_id for one in known(app) if god.core.record(one.esp_id) is None})
 
@@ -146,21 +159,6 @@ def transfer_record(god: GodNode, chain: CommandChain, to_owner: NodeId) -> dict
         "command_id": chain.command_id,
         "status": chain.status.value,
         "step": None if chain.step is None else chain.step.value,
-    }
-
-
-def proof_record(god: GodNode, one: NodeProof) -> dict[str, object]:
-    """What one node has proven of an emergency stop."""
-    node = god.node(one.node)
-    devices = one.proof.get("devices")
-    return {
-        "node": one.node,
-        "status": "online" if one.node == GOD else None if node is None else node.state.value,
-        "proven": one.proven,
-        "heard": bool(one.proof),
-        "devices": [{"esp_id": esp_id, **said} for esp_id, said in devices.items() if isinstance(said, dict)]
-        if isinstance(devices, dict)
-        else [],
     }
 
 
