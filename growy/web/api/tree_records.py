@@ -65,14 +65,14 @@ def esp_record(app: App, god: GodNode, esp_id: str) -> dict[str, object]:
     record = god.core.record(esp_id)
     device = app.fleet.get(esp_id)
     moving = next((one for one in god.core.chains if one.esp_id == esp_id and one.step is not None), None)
-    # What hangs on another node's broker, God hears of only while it is God's own.
-    heard_here = record is None or GOD in (record.owner, record.home)
+    # What another node's device says goes to that node, wherever it hangs.
+    heard = god.owner(esp_id) == GOD
     return {
         "esp_id": esp_id,
         "name": (device.record.name or None) if device is not None else None,
         "owner": god.owner(esp_id),
         "home": god.home(esp_id),
-        "online": device.online if device is not None and heard_here else None,
+        "online": device.online if device is not None and heard else None,
         "epoch": None if record is None else record.epoch,
         "lease_left_s": None if record is None else _rounded(god.lease_left_s(record)),
         "owned_since": iso(record.transfer_ms) if record is not None and record.transfer_ms else None,
