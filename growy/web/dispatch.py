@@ -77,7 +77,8 @@ class Dispatcher:
                 inputs.append(query_of(request.query, endpoint.query))
             if endpoint.body is not None:
                 inputs.append(body_of(body, endpoint.body))
-            return await endpoint.handler(Call(self.app, request.request_id, match.parameters), *inputs)
+            call = Call(self.app, request.request_id, match.parameters, headers=request.headers)
+            return await endpoint.handler(call, *inputs)
         except GrowyError as error:
             return self.refuse(error, request.request_id)
         except Exception as error:

@@ -18,6 +18,7 @@ from growy.web.api import (
     logic_history,
     logic_tests,
     operations,
+    page,
     processing,
     readings,
     sensor_requests,
@@ -54,6 +55,7 @@ ENDPOINTS = (
     *operations.ENDPOINTS,
     *audit.ENDPOINTS,
     *live.ENDPOINTS,
+    *page.ENDPOINTS,
 )
 
 __all__ = ["ENDPOINTS"]

@@ -1,0 +1,27 @@
+// What is wrong now, and what happened while the page was open.
+
+import { now } from "./api.js";
+import { h } from "./dom.js";
+import { ago, clock } from "./format.js";
+import { icon, severityIcon } from "./icons.js";
+import { link } from "./live.js";
+import { state } from "./state.js";
+
+const WORDS = { critical: "Critical", error: "Error", warning: "Warning", info: "Note" };
+
+export function alarmsView(found) {
+  return [
+    h("section", { key: "now", class: "panel" }, h("h2", {}, "Wrong now"),
+      !link.up && h("p", { class: "bad" }, icon("cut"), "Cut off from growyd: this list is of then, not of now."),
+      found.length ? h("ul", { class: "alarms" }, found.map((one) => h("li", { key: one.key, class: one.severity, "data-alarm": one.key },
+        severityIcon(one.severity), h("div", {}, h("strong", {}, `${WORDS[one.severity]}: `), one.text, one.cure && h("p", { class: "fine" }, one.cure)))))
+        : h("p", {}, link.up ? [icon("good"), "Nothing. Every device and sensor that is known speaks."] : "Not known.")),
+    state.faults.size > 0 && h("section", { key: "faults", class: "panel" }, h("h2", {}, "Could not be asked"),
+      h("ul", {}, [...state.faults].map(([name, text]) => h("li", {}, `${name}: ${text}`)))),
+    h("section", { key: "then", class: "panel" }, h("h2", {}, "What happened"),
+      h("p", { class: "fine" }, "Since this page was opened. growyd events tells of all times."),
+      state.notices.length ? h("ul", { class: "alarms" }, state.notices.map((one) => h("li", { class: one.severity },
+        severityIcon(one.severity), h("div", {}, one.text, h("span", { class: "fine", title: clock(one.at) }, ` ${ago(one.at, now())}`)))))
+        : h("p", {}, "Nothing yet.")),
+  ];
+}
