@@ -11,9 +11,11 @@ from collections import Counter
 import attrs
 
 from growy.model.errors import GrowyError
+from growy.model.people import Caller
 from growy.ops.log import get_log
 from growy.web.answers import Response, error_answer, internal_error
 from growy.web.app import App
+from growy.web.gate import Admission, Peer
 from growy.web.inputs import body_of, query_of
 from growy.web.router import Call, Match, Router
 
@@ -32,6 +34,7 @@ class Request:
     headers: dict[bytes, bytes]
     """Lower-case names; of a repeated header the last."""
     request_id: str
+    peer: Peer
 
 
 def request_id_of(headers: dict[bytes, bytes]) -> str:
@@ -66,7 +69,11 @@ class Dispatcher:
         except GrowyError as error:
             return self.refuse(error, request.request_id)
 
-    async def answer(self, request: Request, match: Match, body: bytes) -> Response:
+    def admit(self, request: Request, match: Match) -> Admission:
+        """Raises Unauthorized, AccessDenied; before the body is read, so that strangers cannot upload."""
+        return self.app.gate.admit(match.endpoint, request.headers, request.query, request.peer)
+
+    async def answer(self, request: Request, match: Match, caller: Caller, body: bytes) -> Response:
         """Cancellation passes through; everything else becomes an answer."""
         self.counts.requests += 1
         endpoint = match.endpoint
@@ -77,7 +84,7 @@ class Dispatcher:
                 inputs.append(query_of(request.query, endpoint.query))
             if endpoint.body is not None:
                 inputs.append(body_of(body, endpoint.body))
-            call = Call(self.app, request.request_id, match.parameters, headers=request.headers)
+            call = Call(self.app, request.request_id, match.parameters, caller, request.headers)
             return await endpoint.handler(call, *inputs)
         except GrowyError as error:
             return self.refuse(error, request.request_id)

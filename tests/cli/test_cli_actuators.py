@@ -32,7 +32,9 @@ def run(desk: Desk) -> Run:
 
     async def invoke(*arguments: object) -> Result:
         words = [*map(str, arguments), "--url", desk.url]
-        return await trio.to_thread.run_sync(partial(CliRunner().invoke, main, words, catch_exceptions=False))
+        return await trio.to_thread.run_sync(
+            partial(CliRunner(env=desk.env).invoke, main, words, catch_exceptions=False)
+        )
 
     return invoke
 

@@ -8,6 +8,7 @@ import time
 import attrs
 from attrs import validators as v
 
+from growy.model.people import Scope
 from growy.web.answers import PROMETHEUS, Response, answer, iso
 from growy.web.app import App
 from growy.web.metrics import exposition
@@ -74,7 +75,13 @@ async def dead_letters(call: Call, query: DeadLetterQuery) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/api/v1/statistics", summary="Figures of all parts", handler=statistics),
+    Endpoint(
+        method="GET",
+        path="/api/v1/statistics",
+        summary="Figures of all parts",
+        handler=statistics,
+        scope=Scope.METRICS,
+    ),
     Endpoint(
         method="GET",
         path="/api/v1/deadletters",
