@@ -79,7 +79,9 @@ def load(folder: Path) -> Page:
         for file in sorted(folder.iterdir())
         if file.is_file() and file.suffix in _KINDS
     }
-    build = hashlib.sha256(b"".join(_digest(name.encode() + body) for name, body in found.items())).hexdigest()
+    build = hashlib.sha256(
+        b"".join(_digest(name.encode() + body) for name, body in found.items())
+    ).hexdigest()
     build = build[:16]
     found[INDEX] = found[INDEX].replace(BUILD_MARK, build.encode())
     return Page(

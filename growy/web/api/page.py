@@ -40,7 +40,9 @@ async def static(call: Call) -> Response:
     name = call.path["file"]
     found = page().files.get(name)
     if found is None or name == INDEX:
-        raise NotFound(f"The page has no file {name[:64]!r}", cure="Load the page again: it may be an old one")
+        raise NotFound(
+            f"The page has no file {name[:64]!r}", cure="Load the page again: it may be an old one"
+        )
     return _served(call, found, FOR_EVER if call.path["build"] == page().build else ASK_AGAIN)
 
 

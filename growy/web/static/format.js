@@ -39,7 +39,7 @@ export function kind(type) {
 /** How long: "12 s", "5 min", "3 h 10 min", "2 d". */
 export function span(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
-  if (s < 100) return `${s} s`;
+  if (s < 100 && s !== 60) return `${s} s`;
   const min = Math.round(s / 60);
   if (min < 100) return `${min} min`;
   const h = Math.floor(min / 60);

@@ -11,7 +11,27 @@ export function deviceName(state, espId) {
   return deviceOf(state, espId)?.name || espId;
 }
 
-export const sensorName = (row) => (row.name ? `${row.name}: ${kind(row.sensor_type)}` : kind(row.sensor_type));
+/** What people called a sensor; "" where only growyd did, after its type and pin. */
+export const given = (row) => (row.name && !(row.name.endsWith(` ${row.gpio}`) && row.sensor_type.startsWith(row.name.split(" ")[0])) ? row.name : "");
+
+export const sensorName = (row) => (given(row) ? `${given(row)}: ${kind(row.sensor_type)}` : kind(row.sensor_type));
+
+/** Where on its device a sensor is, for those that would else look alike. */
+export function place(row) {
+  if (row.bus === "derived") return "computed";
+  if (row.onewire_address) return `probe …${row.onewire_address.slice(-4)}`;
+  return row.i2c_address === null || row.i2c_address === undefined ? `pin ${row.gpio}` : `I²C ${row.i2c_address}`;
+}
+
+/** A text of growyd with its names for sensors and devices said as people say them. */
+export function plain(text, state) {
+  return (text ?? "").replace(/\b((?:ESP|MOCK)_[A-Z0-9]+)(?::(\d+)(?:\/(\w+))?)?/g, (whole, esp, gpio, type) => {
+    const name = deviceName(state, esp);
+    if (type) return `${kind(type)} (${name})`;
+    const row = gpio === undefined ? null : state.actuators.get(`${esp}:${gpio}`);
+    return row?.name ? `${row.name} (${name})` : gpio === undefined ? name : `${name}, pin ${gpio}`;
+  });
+}
 
 /**
  * How a sensor's newest value is to be shown: `{state, word}`.
@@ -45,6 +65,7 @@ export function judgeActuator(row, state, link) {
   return row.current_value > 0 ? { state: "on", word: row.current_value < 1 ? `On, ${Math.round(row.current_value * 100)} %` : "On" } : { state: "off", word: "Off" };
 }
 
+const SEEN = new Set(["devices", "sensors", "rules", "actuators"]); // areas that this list looks at itself
 const SERIOUS = { critical: 0, error: 1, warning: 2, info: 3 };
 
 /** Everything that is wrong now, worst first: `{key, severity, text, cure}`. */
@@ -53,7 +74,7 @@ export function alarms(state, link, now) {
   const say = (key, severity, text, cure = "") => found.push({ key, severity: severity in SERIOUS ? severity : "warning", text, cure });
   for (const stop of state.stops) {
     const left = stop.devices.filter((one) => one.state !== "proven").length;
-    say(`stop:${stop.id}`, "critical", `Emergency stop of ${stop.text}`, left ? `${left} of ${stop.devices.length} devices have not proven it yet` : "Every device has proven it");
+    say(`stop:${stop.id}`, "critical", `Emergency stop of ${plain(stop.text, state)}`, left ? `${left} of ${stop.devices.length} devices have not proven it yet` : "Every device has proven it");
   }
   for (const device of state.devices) {
     if (device.status === "error") say(`state:${device.esp_id}`, "error", `${device.name || device.esp_id} says that it is in its error state`);
@@ -67,15 +88,15 @@ export function alarms(state, link, now) {
     if (row.config_status === "failed") say(`config:${row.id}`, "warning", `${sensorName(row)} on ${deviceName(state, row.esp_id)} was not accepted: ${row.config_error ?? ""}`, row.config_cure ?? "");
   }
   for (const rule of state.rules) {
-    if (rule.fault) say(`fault:${rule.id}`, "error", `Rule ${rule.name} cannot run`, rule.fault);
-    else if (rule.degraded_since) say(`degraded:${rule.id}`, rule.is_critical ? "critical" : "warning", `Rule ${rule.name} holds and cannot act`, rule.degraded_reason ?? "");
-    else if (rule.enabled && rule.situation?.unknown) say(`blind:${rule.id}`, "warning", `Rule ${rule.name} cannot be judged`, rule.situation.why ?? "");
+    if (rule.fault) say(`fault:${rule.id}`, "error", `Rule ${rule.name} cannot run`, plain(rule.fault, state));
+    else if (rule.degraded_since) say(`degraded:${rule.id}`, rule.is_critical ? "critical" : "warning", `Rule ${rule.name} holds and cannot act`, plain(rule.degraded_reason, state));
+    else if (rule.enabled && rule.situation?.unknown) say(`blind:${rule.id}`, "warning", `Rule ${rule.name} cannot be judged`, plain(rule.situation.why, state));
   }
   for (const row of state.actuators.values()) {
     if (row.config_status === "failed") say(`config:${row.id}`, "warning", `${row.name || `Pin ${row.gpio}`} on ${deviceName(state, row.esp_id)} was not accepted: ${row.config_error ?? ""}`, row.config_cure ?? "");
   }
-  for (const cause of state.causes) say(`cause:${cause.code}`, state.health?.status === "unhealthy" ? "critical" : "error", cause.message, cause.cure ?? "");
-  for (const one of state.doctor) say(`doctor:${one.text}`, one.severity, one.text, one.cure);
+  for (const cause of state.causes) say(`cause:${cause.code}`, state.health?.status === "unhealthy" ? "critical" : "error", plain(cause.message, state), cause.cure ?? "");
+  for (const one of state.doctor) if (one.level === "red" && !SEEN.has(one.area)) say(`doctor:${one.area}:${one.code}`, "error", plain(one.message, state), plain(one.cure, state));
   if (state.pending.length) say("pending", "info", `${state.pending.length} new ${state.pending.length === 1 ? "device waits" : "devices wait"} for approval`, "See Devices");
   return found.sort((a, b) => SERIOUS[a.severity] - SERIOUS[b.severity]);
 }

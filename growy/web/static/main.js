@@ -7,7 +7,7 @@ import { icon } from "./icons.js";
 import { alarms } from "./judge.js";
 import { link, open, reconnect, retry } from "./live.js";
 import { changed, load, loadAll, onChange, soon, state, take } from "./state.js";
-import { endDialog, proof, stopBar, unproven } from "./stop.js";
+import { proof, stopBar, unproven } from "./stop.js";
 import { alarmsView } from "./view-alarms.js";
 import { aim, chartsView, leave as leaveCharts, redraw } from "./view-charts.js";
 import { devicesView } from "./view-devices.js";
@@ -37,7 +37,6 @@ function paint() {
   document.body.className = inside ? "in" : "";
   render(at("top"), inside ? top(found) : null);
   render(at("main"), inside ? [proof(), state.tab === "alarms" ? alarmsView(found) : VIEWS[state.tab]()] : loginView());
-  render(at("over"), inside ? endDialog() : null);
   announce(found);
 }
 

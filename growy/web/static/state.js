@@ -50,7 +50,7 @@ const LOADS = {
     }
     state.causes = state.health.causes ?? [];
   },
-  doctor: async () => { state.doctor = findings(await ifThere("/api/v1/doctor")); },
+  doctor: async () => { state.doctor = ((await ifThere("/api/v1/doctor"))?.findings ?? []).filter((one) => one.level !== "green"); },
 };
 const GAP_MS = { sensors: 2000, doctor: 60000, zones: 3000, devices: 1000, rules: 1000 };
 const jobs = new Map();
@@ -62,18 +62,6 @@ async function ifThere(path) {
     if (error.status === 404 || error.status === 403) return null;
     throw error;
   }
-}
-
-/** What a check-up found that is not well, as `{severity, text, cure}`. */
-function findings(said) {
-  const found = said?.findings ?? said?.data ?? [];
-  return found
-    .filter((one) => !["ok", "good", "info", "skipped", "passed"].includes(String(one.status ?? one.severity ?? one.level).toLowerCase()))
-    .map((one) => ({
-      severity: String(one.severity ?? one.status ?? one.level ?? "warning").toLowerCase(),
-      text: one.message ?? one.text ?? one.summary ?? one.title ?? one.name ?? one.code ?? "",
-      cure: one.cure ?? one.remedy ?? one.fix ?? "",
-    }));
 }
 
 /** Loads a list soon: wishes that come close together are one question, and one at a time. */

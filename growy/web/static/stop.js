@@ -18,7 +18,7 @@ const rest = (ms) => new Promise((done) => setTimeout(done, ms));
 async function stopEverything() {
   if (press.sending) return;
   Object.assign(press, { sending: true, tries: 0, fault: "" });
-  ending.said = "";
+  Object.assign(ending, { asked: false, said: "" });
   while (press.sending) {
     press.tries += 1;
     changed();
@@ -40,20 +40,23 @@ async function stopEverything() {
 }
 
 async function endStop() {
-  Object.assign(ending, { sending: true, said: "" });
+  Object.assign(ending, { asked: false, sending: true, said: "" });
   changed();
   try {
     const said = await post("/api/v1/actuators/clear_emergency", { reason: "Ended on the page" });
     ending.said = said.success ? "" : [said.message, ...said.details.filter((one) => one.state !== "cleared").map((one) => `${deviceName(state, one.esp_id)}: ${one.state}${one.reason ? `, ${one.reason}` : ""}`)].join(". ");
   } catch (error) {
-    ending.said = `The stop was NOT ended: ${error.message}`;
+    ending.said = error.status === 0 ? `Not known whether the stop has ended: ${error.message}` : `The stop was NOT ended: ${error.message}`;
   }
-  Object.assign(ending, { asked: false, sending: false });
+  ending.sending = false;
   await load("stops");
   load("actuators");
 }
 
-const askEnd = (asked) => () => { ending.asked = asked; changed(); };
+function ask() {
+  ending.asked = true;
+  changed();
+}
 
 /** What is fixed at the edge of the page, in reach wherever one has scrolled. */
 export function stopBar() {
@@ -64,7 +67,8 @@ export function stopBar() {
     h("button", { id: "stop-everything", class: "stop", type: "button", disabled: no !== null, onclick: stopEverything, "aria-describedby": "stop-state" },
       icon("error"), press.sending ? "Stopping…" : active ? "Stop again" : "STOP EVERYTHING"),
     h("div", { id: "stop-state", class: "stopstate" }, no ? `Emergency stop: ${no}` : summary()),
-    active && !no && h("button", { id: "stop-end", type: "button", disabled: ending.sending, onclick: askEnd(true) }, ending.sending ? "Ending…" : "End the stop…"));
+    active && !no && !ending.asked && h("button", { id: "stop-end", key: "end", type: "button", disabled: ending.sending, onclick: ask }, ending.sending ? "Ending… (takes some seconds)" : "End the stop…"),
+    active && ending.asked && question());
 }
 
 function summary() {
@@ -72,7 +76,8 @@ function summary() {
   if (press.fault) return h("strong", {}, `NOT STOPPED: ${press.fault}`);
   if (state.faults.has("stops")) return `Whether a stop is in force is not known: ${state.faults.get("stops")}`;
   if (!state.loaded.has("stops")) return "Asking whether a stop is in force…";
-  if (!state.stops.length) return link.up ? "No emergency stop is in force" : "Cut off: whether a stop is in force is not known";
+  if (!link.up) return h("strong", {}, `Cut off: not known now. ${state.stops.length ? "A stop was in force" : "No stop was in force"} when growyd was last heard.`);
+  if (!state.stops.length) return "No emergency stop is in force";
   const devices = state.stops.flatMap((stop) => stop.devices);
   const proven = devices.filter((one) => one.state === "proven").length;
   const what = state.stops.some((stop) => stop.scope === "all") ? "Everything is stopped" : "A stop is in force";
@@ -114,17 +119,20 @@ function pinOf(espId, pin) {
   return `${name}: ${pin.off === true ? "off" : pin.off === false ? "STILL ON" : "has said nothing"}`;
 }
 
-/** Asked before a stop ends: the second of two deliberate actions. */
-export function endDialog() {
-  if (!ending.asked) return null;
+/** The second of two deliberate actions. Not a modal box: the stop button stays in reach. */
+function question() {
   const open = state.stops.flatMap((stop) => stop.devices).filter((one) => one.state !== "proven").length;
-  return h("dialog", { key: "end", "aria-labelledby": "end-title", made: (box) => queueMicrotask(() => box.showModal()), oncancel: askEnd(false), onclose: () => ending.asked && askEnd(false)() },
-    h("h2", { id: "end-title" }, "End the emergency stop?"),
-    h("p", {}, "Rules and people can switch again at once. Is nobody at the machines?"),
-    open > 0 && h("p", { class: "bad" }, icon("warning"), `${plural(open, "device")} never proved the stop.`),
-    h("div", { class: "row" },
-      h("button", { type: "button", autofocus: true, onclick: askEnd(false) }, "Leave it stopped"),
-      h("button", { id: "stop-end-yes", class: "danger", type: "button", disabled: ending.sending, onclick: endStop }, ending.sending ? "Ending… (takes some seconds)" : "Yes, end it")));
+  return h("div", { key: "question", class: "question", role: "group", "aria-labelledby": "end-title", onkeydown: (event) => { if (event.key === "Escape") leave(); } },
+    h("p", { id: "end-title" }, h("strong", {}, "End the emergency stop? "), "Rules and people can switch again at once. Is nobody at the machines?",
+      open > 0 && h("span", { class: "bad" }, ` ${plural(open, "device")} never proved the stop.`)),
+    h("button", { id: "stop-end-no", type: "button", onclick: leave, made: (button) => queueMicrotask(() => button.focus()) }, "Leave it stopped"),
+    h("button", { id: "stop-end-yes", class: "danger", type: "button", onclick: endStop }, "Yes, end it"));
+}
+
+function leave() {
+  ending.asked = false;
+  changed();
+  setTimeout(() => document.getElementById("stop-end")?.focus(), 300);
 }
 
 /** Whether it is worth asking again soon. */

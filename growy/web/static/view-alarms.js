@@ -4,6 +4,7 @@ import { now } from "./api.js";
 import { h } from "./dom.js";
 import { ago, clock } from "./format.js";
 import { icon, severityIcon } from "./icons.js";
+import { plain } from "./judge.js";
 import { link } from "./live.js";
 import { state } from "./state.js";
 
@@ -16,6 +17,12 @@ export function alarmsView(found) {
       found.length ? h("ul", { class: "alarms" }, found.map((one) => h("li", { key: one.key, class: one.severity, "data-alarm": one.key },
         severityIcon(one.severity), h("div", {}, h("strong", {}, `${WORDS[one.severity]}: `), one.text, one.cure && h("p", { class: "fine" }, one.cure)))))
         : h("p", {}, link.up ? [icon("good"), "Nothing. Every device and sensor that is known speaks."] : "Not known.")),
+    state.doctor.length > 0 && h("section", { key: "doctor", class: "panel" }, h("h2", {}, "What the doctor found"),
+      h("ul", { class: "alarms" }, state.doctor.map((one) => {
+        const severity = one.level === "red" ? "error" : "warning";
+        return h("li", { key: `${one.area}:${one.code}:${one.message}`, class: severity }, severityIcon(severity),
+          h("div", {}, h("strong", {}, `${one.area}: `), plain(one.message, state), one.cure && h("p", { class: "fine" }, plain(one.cure, state))));
+      }))),
     state.faults.size > 0 && h("section", { key: "faults", class: "panel" }, h("h2", {}, "Could not be asked"),
       h("ul", {}, [...state.faults].map(([name, text]) => h("li", {}, `${name}: ${text}`)))),
     h("section", { key: "then", class: "panel" }, h("h2", {}, "What happened"),

@@ -19,7 +19,7 @@ export function devicesView() {
       no && waiting.length > 0 && h("p", {}, icon("info"), no),
       waiting.length ? h("div", { class: "cards" }, waiting.map((one) => newcomer(one, no))) : h("p", {}, "No device waits.")),
     h("section", { key: "known", class: "panel" }, h("h2", {}, "Known devices"),
-      rest.length ? h("div", { class: "wide" }, h("table", {}, h("thead", {}, h("tr", {}, ["Device", "Zone", "State", "Heard", "WiFi", "Running for", "Firmware"].map((text) => h("th", { scope: "col" }, text)))),
+      rest.length ? h("div", { class: "wide" }, h("table", {}, h("thead", {}, h("tr", {}, ["Device", "Zone", "State", "Heartbeat", "WiFi", "Running for", "Firmware"].map((text) => h("th", { scope: "col" }, text)))),
         h("tbody", {}, rest.map(line)))) : h("p", {}, "None yet.")),
   ];
 }
@@ -32,7 +32,7 @@ function line(device) {
     h("td", { class: there.bad ? "bad" : "" }, icon(there.sign), there.word),
     h("td", {}, ago(device.last_seen && Date.parse(device.last_seen), now())),
     h("td", {}, device.wifi_rssi === null ? "–" : `${device.wifi_rssi} dBm, ${device.wifi_rssi > -67 ? "good" : device.wifi_rssi > -80 ? "weak" : "very weak"}`),
-    h("td", {}, device.uptime === null ? "–" : span(device.uptime * 1000)),
+    h("td", {}, device.uptime === null ? "–" : span(device.uptime * 1000 + now() - Date.parse(device.last_seen))),
     h("td", {}, device.firmware_version || device.firmware_generation || "–"));
 }
 

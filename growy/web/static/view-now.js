@@ -4,7 +4,7 @@ import { now } from "./api.js";
 import { h } from "./dom.js";
 import { NOTHING, ago, clock, kind, number, unitOf, withUnit } from "./format.js";
 import { icon } from "./icons.js";
-import { isCurrent, judge, judgeActuator, sensorName } from "./judge.js";
+import { given, isCurrent, judge, judgeActuator, place, sensorName } from "./judge.js";
 import { link } from "./live.js";
 import { state } from "./state.js";
 
@@ -57,22 +57,22 @@ function card(device, sensors, actuators) {
     h("header", {},
       h("h3", {}, device.name || device.esp_id),
       h("p", { class: there.bad ? "status bad" : "status" }, icon(there.sign), there.word,
-        h("span", { class: "fine" }, ` ${device.name ? `${device.esp_id} · ` : ""}heard ${ago(device.last_seen && Date.parse(device.last_seen), now())}`))),
-    sensors.length ? h("ul", { class: "readings" }, sensors.map(reading)) : h("p", { class: "fine" }, "No sensor has sent anything yet."),
+        h("span", { class: "fine" }, ` ${device.name ? `${device.esp_id} · ` : ""}heartbeat ${ago(device.last_seen && Date.parse(device.last_seen), now())}`))),
+    sensors.length ? h("ul", { class: "readings" }, sensors.map((row) => reading(row, sensors.filter((other) => given(other) === given(row) && other.sensor_type === row.sensor_type).length > 1))) : h("p", { class: "fine" }, "No sensor has sent anything yet."),
     actuators.length > 0 && h("ul", { class: "outputs" }, actuators.map(output)));
 }
 
-function reading(row) {
+function reading(row, alike) {
   const verdict = judge(row, state, link, now());
   const current = isCurrent(verdict);
   const heard = row.heard;
   const last = !current && heard && heard.value !== null ? `last ${withUnit(heard.value, row.unit)}, ` : "";
+  const age = heard && h("span", { class: "age", title: clock(heard.at) }, ` ${last}${ago(heard.at, now())}`);
   return h("li", { key: row.id, class: `reading ${verdict.state}`, "data-sensor": row.id, "data-state": verdict.state },
-    h("a", { class: "name", href: `#charts/${encodeURIComponent(row.id)}`, title: "Show its chart" }, row.name || kind(row.sensor_type),
-      row.name ? h("span", { class: "fine" }, ` ${kind(row.sensor_type)}`) : null),
+    h("span", { class: "name" }, h("a", { href: `#charts/${encodeURIComponent(row.id)}`, title: "Show its chart" }, given(row) || kind(row.sensor_type)),
+      h("span", { class: "fine" }, given(row) && ` ${kind(row.sensor_type)}`, alike && ` ${place(row)}`, current && age)),
     h("span", { class: "value" }, current ? number(heard.value, row.unit) : NOTHING, " ", h("span", { class: "unit" }, unitOf(row.unit))),
-    h("span", { class: "note" }, verdict.word && [icon(SIGNS[verdict.state] ?? "warning"), h("strong", {}, verdict.word), " "],
-      heard && h("span", { class: "age", title: clock(heard.at) }, `${last}${ago(heard.at, now())}`)));
+    verdict.word && h("span", { class: "note" }, icon(SIGNS[verdict.state] ?? "warning"), h("strong", {}, verdict.word), !current && age));
 }
 
 function output(row) {
@@ -83,4 +83,4 @@ function output(row) {
     row.why?.code && h("span", { class: "note" }, icon("warning"), "safety says no"));
 }
 
-export const label = (row) => `${sensorName(row)} (${state.devices.find((one) => one.esp_id === row.esp_id)?.name || row.esp_id})`;
+export const label = (row) => `${sensorName(row)}, ${place(row)} (${state.devices.find((one) => one.esp_id === row.esp_id)?.name || row.esp_id})`;

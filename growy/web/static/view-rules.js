@@ -2,8 +2,9 @@
 
 import { now, post } from "./api.js";
 import { h } from "./dom.js";
-import { ago, clock, moment, span } from "./format.js";
+import { ago, clock, moment, plural, span } from "./format.js";
 import { icon } from "./icons.js";
+import { plain } from "./judge.js";
 import { link } from "./live.js";
 import { changed, hindrance, load, state } from "./state.js";
 
@@ -39,10 +40,10 @@ function card(rule, no) {
     h("header", {}, h("h3", {}, rule.name),
       h("p", { class: ["fault", "degraded", "unknown"].includes(is.state) ? "status bad" : "status" }, icon(is.sign), h("strong", {}, is.word), rule.is_critical && " · critical")),
     rule.description && h("p", { class: "fine" }, rule.description),
-    h("p", {}, rule.fault ?? seen.why ?? ""),
-    rule.degraded_since && h("p", { class: "bad" }, icon("warning"), `Since ${clock(moment(rule.degraded_since))}: ${rule.degraded_reason ?? ""}`),
+    h("p", {}, plain(rule.fault ?? seen.why, state)),
+    rule.degraded_since && h("p", { class: "bad" }, icon("warning"), `Since ${clock(moment(rule.degraded_since))}: ${plain(rule.degraded_reason, state)}`),
     h("p", { class: "fine" }, `Acted last: ${ago(moment(seen.last_fired ?? rule.last_triggered), now())}`,
-      rule.last_execution_success === false && rule.execution_count > 0 && " (not all of it was confirmed)", ` · ${rule.execution_count} times in all`,
+      rule.last_execution_success === false && rule.execution_count > 0 && " (not all of it was confirmed)", ` · ${plural(rule.execution_count, "time")} in all`,
       seen.since && ` · so for ${span(now() - moment(seen.since))}`),
     h("p", { class: "fine" }, rule.runs_on_device ? "Its device runs it by itself when growyd is away." : ""),
     h("div", { class: "controls" },
@@ -86,7 +87,7 @@ function trial(rule) {
       h("span", { class: "fine" }, ` Nothing was switched. ${ago(found.at, now())}`)),
     h("ul", {}, found.condition_results.map((one) => {
       const [sign, word] = RESULTS[String(one.result)] ?? RESULTS.null;
-      return h("li", {}, icon(sign), `${one.details || one.condition_type}: ${word}`);
+      return h("li", {}, icon(sign), `${plain(one.details || one.condition_type, state)}: ${word}`);
     })),
-    h("ul", {}, found.action_results.map((one) => h("li", {}, `${one.would_execute ? "Would do" : "Would not do"}: ${one.details || one.action_type}`))));
+    h("ul", {}, found.action_results.map((one) => h("li", {}, `${one.would_execute ? "Would do" : "Would not do"}: ${plain(one.details || one.action_type, state)}`))));
 }

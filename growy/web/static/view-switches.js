@@ -4,13 +4,13 @@ import { get, now, post } from "./api.js";
 import { h } from "./dom.js";
 import { ago, clock, level, moment, span } from "./format.js";
 import { icon } from "./icons.js";
-import { deviceName, judgeActuator } from "./judge.js";
+import { deviceName, judgeActuator, plain } from "./judge.js";
 import { link } from "./live.js";
 import { changed, hindrance, soon, state } from "./state.js";
 import { zoneName } from "./view-now.js";
 
 const RANKS = { safety: "the safety machine", person: "a person", critical: "a critical rule", rule: "a rule", default: "nobody" };
-const TIMES = [["0", "until its longest run is over"], ["60", "for 1 minute"], ["300", "for 5 minutes"], ["900", "for 15 minutes"], ["3600", "for 1 hour"]];
+const TIMES = [["0", "no longer than its longest run"], ["60", "for 1 minute"], ["300", "for 5 minutes"], ["900", "for 15 minutes"], ["3600", "for 1 hour"]];
 const answers = new Map(); // by actuator: {state, text} of what was switched last
 const choices = new Map(); // by actuator: {duration, percent}
 const claims = new Map(); // by actuator, where they are unfolded
@@ -43,9 +43,11 @@ function card(row, no) {
     why(row),
     row.wanted_value !== null && row.current_value !== null && row.output_value !== row.current_value && is.state !== "unknown" &&
       h("p", { class: "note" }, icon("clock"), `growyd drives it to ${level(row.output_value).toLowerCase()}; its device has not said so yet.`),
+    row.config_status === "pending" && h("p", { class: "note" }, icon("clock"), "Its device has not confirmed yet that it is set up like this."),
+    row.config_status === "failed" && h("p", { class: "bad" }, icon("error"), `Its device does not take it: ${row.config_error ?? ""} ${row.config_cure ?? ""}`),
     no ? null : controls(row, key),
     said(key),
-    h("details", { ontoggle: (event) => event.target.open && unfold(row, key) }, h("summary", {}, "All who want something of it"), claimed(key)));
+    h("details", { ontoggle: (event) => { if (event.target.open) unfold(row, key); } }, h("summary", {}, "All who want something of it"), claimed(key)));
 }
 
 /** Why it is as it is, in sentences. */
@@ -58,9 +60,9 @@ function why(row) {
     lines.push(h("p", {}, h("strong", {}, holder(why)), ` wants it ${level(why.claimed_value).toLowerCase()}`,
       why.since && ` since ${clock(moment(why.since))}`,
       until ? ` until ${clock(until)}${until > now() ? ` (${span(until - now())} more)` : ""}` : " until that changes", "."));
-  } else if (!row.emergency) lines.push(h("p", {}, why.text === "nobody claims it" ? "Nobody wants anything of it: it rests." : sentence(why.text)));
+  } else if (!row.emergency) lines.push(h("p", {}, why.text === "nobody claims it" ? "Nobody wants anything of it: it rests." : sentence(plain(why.text, state))));
   if (why.code && !row.emergency) {
-    lines.push(h("p", { class: "bad" }, icon("warning"), h("strong", {}, "Safety says no: "), sentence(why.message), why.cure && ` ${sentence(why.cure)}`,
+    lines.push(h("p", { class: "bad" }, icon("warning"), h("strong", {}, "Safety says no: "), sentence(plain(why.message, state)), why.cure && ` ${sentence(plain(why.cure, state))}`,
       why.again_at && moment(why.again_at) > now() && ` Possible again in ${span(moment(why.again_at) - now())}.`));
   }
   if (row.lease_until && row.is_active) lines.push(h("p", { class: "fine" }, `If growyd falls silent, the device switches off by itself at ${clock(moment(row.lease_until))}.`));
@@ -90,7 +92,7 @@ function controls(row, key) {
     h("button", { type: "button", "data-command": "OFF", disabled: busy, onclick: press("OFF") }, "Off"),
     h("button", { type: "button", "data-command": "AUTO", disabled: blocked, title: "Give it back to the rules", onclick: press("AUTO") }, "Automatic"),
     pwm && h("label", {}, `Power ${chosen.percent} %`, h("input", { type: "range", min: "1", max: "100", start: "100", oninput: (event) => { chosen.percent = Number(event.target.value); changed(); } })),
-    h("label", {}, "On or off ", h("select", { onchange: (event) => { chosen.duration = event.target.value; } },
+    h("label", {}, "How long ", h("select", { onchange: (event) => { chosen.duration = event.target.value; } },
       TIMES.map(([value, text]) => h("option", { key: value, value }, text)))),
     !row.enabled && h("span", { class: "note" }, "It is disabled."));
 }

@@ -1,0 +1,379 @@
+"""The page in a real Chromium, against a real growyd and simulated devices: what a grower does with it.
+
+One browser and one growyd for all of it. Each test begins where a person would: logged in, at some part of the page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rig.browser import CHROMIUM, DRIVER, ENTER, MISSING, TAB, Browser
+from rig.garden import NAMED, NEWCOMER, Garden
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason=MISSING)
+PERSON, PASSWORD = "robin", "tomatoes-in-june"
+BENCH_B = NAMED[2]
+HEAT_MAT = f"{NAMED[0]}:19"
+PHONE = (360, 740)
+DESKTOP = (1280, 860)
+HOSTILE = "<img src=x onerror=document.title='owned'>"
+MOST_PICTURE = 150_000
+
+
+@pytest.fixture(scope="module")
+def garden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Garden]:
+    made = Garden(tmp_path_factory.mktemp("garden"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture(scope="module")
+def window(garden: Garden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Logged in, after the first run's setup has been done by hand."""
+    browser = Browser(tmp_path_factory.mktemp("chromium"))
+    try:
+        browser.screen(*DESKTOP)
+        browser.prefers("light")
+        browser.go(garden.origin)
+        set_up(browser)
+        yield browser
+    finally:
+        browser.end()
+
+
+@pytest.fixture
+def page(window: Browser) -> Iterator[Browser]:
+    """At the first part of the page, on a desktop."""
+    window.screen(*DESKTOP)
+    show(window, "now")
+    yield window
+    window.prefers("light")
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest, window: Browser) -> object:
+    """Keeps a screenshot where `--screenshots FOLDER` says, for the README."""
+    folder = request.config.getoption("--screenshots")
+
+    def take(name: str) -> None:
+        shot = window.picture()
+        assert len(shot) <= MOST_PICTURE
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            (Path(folder) / f"{name}.png").write_bytes(shot)
+
+    return take
+
+
+def set_up(browser: Browser) -> None:
+    assert "no accounts yet" in browser.reads("main", "Make the account")
+    browser.fill("#login-username", PERSON)
+    browser.fill("#login-email", "robin@example.org")
+    browser.fill("#login-password", PASSWORD)
+    browser.fill("#login-again", PASSWORD)
+    browser.click("main button[type=submit]")
+    browser.reads("#link", "Live")
+
+
+def show(browser: Browser, part: str) -> None:
+    browser.js("location.hash = arguments[0]; scrollTo(0, 0)", part)
+    browser.there(f'nav a[href="#{part.partition("/")[0]}"][aria-current]')
+
+
+def card(esp_id: str) -> str:
+    return f'article[data-esp="{esp_id}"]'
+
+
+def reading(browser: Browser, esp_id: str, label: str) -> str:
+    """The selector of a sensor on a device by what stands beside it."""
+    found = browser.wait(
+        "[...document.querySelectorAll(arguments[0])]"
+        ".find((row) => row.innerText.includes(arguments[1]))?.dataset.sensor",
+        *(f"{card(esp_id)} [data-sensor]", label),
+    )
+    return f'[data-sensor="{found}"]'
+
+
+def test_values_are_there_with_unit_and_age_and_change_by_themselves(page: Browser) -> None:
+    air = reading(page, BENCH_B, "Temperature")
+    first = page.reads(air, "just now")
+
+    assert re.search(r"\d+\.\d\s*°C", first)
+    page.wait("document.querySelector(arguments[0]).innerText !== arguments[1]", air, first)
+    assert page.text(f"{card(BENCH_B)} h3") == "Bench B"
+
+
+def test_the_first_look_on_a_desktop(page: Browser, picture: object) -> None:
+    assert callable(picture)
+    reading(page, BENCH_B, "Temperature")
+    picture("page-desktop")
+
+
+def test_a_chart_of_a_day_has_its_gap_and_can_be_looked_at_closer(page: Browser) -> None:
+    page.click(f"{reading(page, BENCH_B, 'Temperature')} a")
+    page.there("[data-chart] canvas")
+    page.click('[data-range="1d"]')
+    page.wait("+document.querySelector('[data-chart]').dataset.points > 200")
+
+    said = page.reads("[data-chart]", "Each point stands for 5 min")
+    assert "with 1 gap" in said
+    drawn = "document.querySelector('[data-chart] canvas')"
+    assert page.js(
+        f"const c = {drawn}; const data = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "return data.some((one, at) => at % 4 === 3 && one > 200)"
+    )
+    page.drag("[data-chart] .u-over", 0.2, 0.3)
+    page.reads("main", "Show the whole time again")
+    page.reads("[data-chart]", "Each point stands for 1 min")
+
+
+def test_an_actuator_is_switched_its_device_confirms_it_and_the_page_says_who_wants_it(page: Browser) -> None:
+    show(page, "switches")
+    mat = f'[data-actuator="{HEAT_MAT}"]'
+    page.reads(mat, "Off")
+    page.click(f'{mat} [data-command="ON"]')
+
+    page.there(f'{mat} [data-answer="yes"]')
+    page.there(f'{mat}[data-state="on"]')
+    why = page.reads(f"{mat} .why", "wants it on")
+    assert PERSON in why
+    page.click(f'{mat} [data-command="AUTO"]')
+    page.there(f'{mat}[data-state="off"]')
+
+
+def test_a_rule_says_why_and_what_it_would_do_and_is_switched_off_and_on(page: Browser) -> None:
+    show(page, "rules")
+    rule = page.wait(
+        "[...document.querySelectorAll('[data-rule]')]"
+        ".find((one) => one.innerText.includes('keep warm'))?.dataset.rule"
+    )
+    there = f'[data-rule="{rule}"]'
+    assert "Temperature (Bench B)" in page.text(there)
+    page.click(f"{there} [data-try]")
+    page.there(f"{there} [data-trial]")
+    assert "Nothing was switched" in page.text(f"{there} [data-trial]")
+    page.click(f"{there} [role=switch]")
+    page.there(f"{there} [role=switch][aria-checked=false]")
+    page.click(f"{there} [role=switch]")
+    page.there(f"{there} [role=switch][aria-checked=true]")
+
+
+def test_a_new_device_is_approved(page: Browser, garden: Garden) -> None:
+    show(page, "devices")
+    new = f'[data-pending="{NEWCOMER}"]'
+    page.fill(f"{new} [name=name]", "Nutrient tank")
+    page.click(f"{new} [value=approve]")
+
+    page.wait("!document.querySelector(arguments[0])", new)
+    said = garden.say("GET", f"/api/v1/esp/devices/{NEWCOMER}")
+    assert said["name"] == "Nutrient tank"
+    assert said["approved_by"] == f"user:{PERSON}"
+
+
+def test_a_sensor_that_is_pulled_off_is_stale_in_words_and_its_old_value_is_no_value(
+    page: Browser, garden: Garden
+) -> None:
+    soil = reading(page, NAMED[1], "Bed")
+    garden.sim.do(lambda fleet: fleet.device(NAMED[1]).unplug(34))
+    garden.sim.do(lambda fleet: fleet.device(NAMED[1]).unplug(35))
+    air = reading(page, NAMED[1], "Temperature")
+    garden.sim.do(lambda fleet: fleet.device(NAMED[1]).unplug(68))
+
+    page.there(f'{air}:is([data-state="stale"], [data-state="error"])', seconds=15)
+    assert page.text(f"{air} .value").strip().startswith("–")
+    assert re.search(r"silent for|error", page.text(f"{air} .note"))
+    assert page.js("return document.querySelector(arguments[0]).querySelector('.note svg') !== null", air)
+    assert page.text(soil)
+    show(page, "alarms")
+    page.reads("main", "Air: Temperature on Bench A")
+    garden.sim.do(lambda fleet: fleet.device(NAMED[1]).plug(68))
+
+
+def test_names_of_devices_are_text_whatever_they_are(page: Browser, garden: Garden) -> None:
+    garden.say("PATCH", f"/api/v1/esp/devices/{NAMED[0]}", {"name": HOSTILE})
+    try:
+        page.go(garden.origin)  # names that others change come with the next look
+        show(page, "devices")
+        page.reads("main", HOSTILE)
+        show(page, "now")
+        page.reads(f"{card(NAMED[0])} h3", HOSTILE)
+        assert page.js("return document.querySelector('main img, main script') === null")
+        assert "owned" not in str(page.js("return document.title"))
+    finally:
+        garden.say("PATCH", f"/api/v1/esp/devices/{NAMED[0]}", {"name": "Propagation bench"})
+        page.go(garden.origin)
+    page.reads(f"{card(NAMED[0])} h3", "Propagation bench")
+
+
+def test_the_emergency_stop_shows_its_proof_and_what_is_not_proven_and_is_ended_on_purpose(
+    page: Browser, garden: Garden, picture: object
+) -> None:
+    assert callable(picture)
+    garden.sim.do(lambda fleet: fleet.device(NAMED[0]).pull_cable())
+    page.wait(
+        "document.querySelector(arguments[0]).innerText.includes('offline')", card(NAMED[0]), seconds=20
+    )
+    page.click("#stop-everything")
+
+    page.reads("#stop-state", "Everything is stopped")
+    page.reads("#proof .proven", "Proven: ")
+    assert "NOT PROVEN: it is offline" in page.reads("#proof .unproven", "Propagation bench")
+    page.wait(
+        "document.querySelectorAll('#proof .proven').length === arguments[0] && "
+        "document.querySelectorAll('#proof .unproven').length === 1",
+        len(garden.specs) - 1,
+    )
+    assert page.text("#shouted").startswith("Emergency stop of everything")
+    picture("page-emergency-stop")
+    garden.sim.do(lambda fleet: fleet.device(NAMED[0]).plug_in())
+    page.wait("!document.querySelector('#proof .unproven')", seconds=20)
+
+    page.click("#stop-end")
+    page.wait("document.activeElement.id === 'stop-end-no'")
+    assert garden.say("GET", "/api/v1/actuators/emergency")["active"]
+    page.click("#stop-end-yes")
+    page.reads("#stop-state", "No emergency stop is in force", seconds=20)
+    assert not garden.say("GET", "/api/v1/actuators/emergency")["active"]
+
+
+def test_the_emergency_stop_is_the_first_thing_that_a_keyboard_reaches(page: Browser, garden: Garden) -> None:
+    page.go(garden.origin)
+    page.reads("#link", "Live")
+    page.press(TAB)
+
+    assert page.js("return document.activeElement.id") == "stop-everything"
+    outline = "return getComputedStyle(document.activeElement).outlineWidth"
+    assert float(page.js(outline).removesuffix("px")) >= 3
+    page.press(ENTER)
+    page.reads("#stop-state", "Everything is stopped")
+    page.press(TAB)
+    assert page.js("return document.activeElement.id") == "stop-end"
+    page.press(ENTER)
+    page.wait("document.activeElement.id === 'stop-end-no'")
+    page.press(TAB)
+    assert page.js("return document.activeElement.id") == "stop-end-yes"
+    page.press(ENTER)
+    page.reads("#stop-state", "No emergency stop is in force", seconds=20)
+    assert not garden.say("GET", "/api/v1/actuators/emergency")["active"]
+
+
+@pytest.mark.parametrize("part", ["now", "switches", "rules", "charts", "alarms", "devices"])
+def test_a_phone_shows_every_part_without_scrolling_sideways(page: Browser, part: str) -> None:
+    page.screen(*PHONE, scale=2, phone=True)
+    show(page, part)
+    page.there("#stop-everything")
+
+    assert page.js("return document.documentElement.scrollWidth") <= PHONE[0]
+    assert page.js(
+        "const box = document.querySelector('#stop-everything').getBoundingClientRect();"
+        "return box.bottom <= innerHeight && box.height >= 44 && "
+        "document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2).closest('#stop-everything') !== null"
+    )
+
+
+def test_a_phone_in_the_dark(page: Browser, picture: object) -> None:
+    assert callable(picture)
+    page.screen(*PHONE, scale=2, phone=True)
+    page.prefers("dark")
+    reading(page, NAMED[0], "Temperature")
+
+    assert page.js("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 20, 17)"
+    picture("page-phone-dark")
+
+
+CONTRAST = """
+const luminance = ([r, g, b]) => {
+  const [x, y, z] = [r, g, b].map((one) => one / 255).map((one) => one <= .04045 ? one / 12.92 : ((one + .055) / 1.055) ** 2.4);
+  return .2126 * x + .7152 * y + .0722 * z;
+};
+const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const ground = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const [r, g, b, a = 1] = numbers(getComputedStyle(at).backgroundColor);
+    if (a === 1) return [r, g, b];
+  }
+  return [255, 255, 255];
+};
+const found = [];
+for (const element of document.querySelectorAll('body *')) {
+  const own = [...element.childNodes].some((one) => one.nodeType === 3 && one.data.trim());
+  if (!own || !element.checkVisibility() || element.closest('.hidden, svg, option')) continue;
+  const [light, dark] = [luminance(numbers(getComputedStyle(element).color)), luminance(ground(element))].sort((a, b) => b - a);
+  const ratio = (light + .05) / (dark + .05);
+  if (ratio < 4.5) found.push(`${element.tagName}.${element.className}: ${element.innerText.slice(0, 30)} ${ratio.toFixed(2)}`);
+}
+return found;
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(page: Browser, scheme: str) -> None:
+    page.prefers(scheme)
+    for part in ("now", "switches", "rules", "charts", "alarms", "devices"):
+        show(page, part)
+        assert page.js(CONTRAST) == [], part
+
+
+def test_every_control_has_a_name(page: Browser) -> None:
+    for part in ("now", "switches", "rules", "charts", "devices"):
+        show(page, part)
+        nameless = page.js(
+            "return [...document.querySelectorAll('button, a, input, select')].filter((one) => "
+            "!one.innerText?.trim() && !one.getAttribute('aria-label') && !one.labels?.length)"
+            ".map((one) => one.outerHTML)"
+        )
+        assert nameless == [], part
+
+
+def test_the_colours_can_be_chosen_and_are_remembered(page: Browser) -> None:
+    page.click("#theme")
+    assert page.js("return document.documentElement.dataset.theme") == "light"
+    page.click("#theme")
+    assert page.js("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 20, 17)"
+    assert page.js("return localStorage.getItem('growy.theme')") == "dark"
+    page.click("#theme")
+    assert page.js("return localStorage.getItem('growy.theme')") is None
+
+
+def test_when_growyd_is_gone_the_page_says_so_shows_no_value_as_of_now_and_comes_back(
+    page: Browser, garden: Garden
+) -> None:
+    air = reading(page, BENCH_B, "Temperature")
+    page.there(f'{air}[data-state="fresh"]')
+    garden.growyd.kill()
+
+    page.reads("#link", "Cut off since")
+    page.there(f'{air}[data-state="lost"]')
+    assert page.text(f"{air} .value").strip().startswith("–")
+    assert "not known" in page.text("#stop-state")
+    show(page, "switches")
+    page.reads(f'[data-actuator="{HEAT_MAT}"]', "Not known now")
+    garden.growyd.start()
+    page.reads("#link", "Live", seconds=20)
+    show(page, "now")
+    page.there(f'{air}[data-state="fresh"]', seconds=20)
+
+
+def test_nothing_was_asked_of_anybody_else(page: Browser, garden: Garden) -> None:
+    own = garden.origin.partition("//")[2]
+    asked = page.requests()
+
+    assert len(asked) > 50
+    # data: and chrome: are in the page and in Chromium itself.
+    assert [one for one in asked if not re.match(rf"(http|ws)://{re.escape(own)}/|data:|chrome:", one)] == []
+
+
+def test_the_console_has_nothing_to_say(page: Browser) -> None:
+    told = [one for one in page.console() if not EXPECTED.search(one)]
+
+    assert told == []
+
+
+EXPECTED = re.compile(r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection to .* failed")
+"""What Chromium itself says while growyd is gone, in the one test that kills it."""
