@@ -4,6 +4,9 @@ import { kind, span } from "./format.js";
 
 const WORDS = { poor: "poor quality", suspect: "doubtful", stale: "stale", unknown: "quality not known" };
 
+/** A person's name of what growyd calls whoever did something: `user:robin`. */
+export const who = (by) => (by ?? "").replace(/^(user|key):/, "");
+
 export const deviceOf = (state, espId) => state.devices.find((one) => one.esp_id === espId);
 
 /** A device's name for people; the id where nobody gave one. */
@@ -74,7 +77,7 @@ export function alarms(state, link, now) {
   const say = (key, severity, text, cure = "") => found.push({ key, severity: severity in SERIOUS ? severity : "warning", text, cure });
   for (const stop of state.stops) {
     const left = stop.devices.filter((one) => one.state !== "proven").length;
-    say(`stop:${stop.id}`, "critical", `Emergency stop of ${plain(stop.text, state)}`, left ? `${left} of ${stop.devices.length} devices have not proven it yet` : "Every device has proven it");
+    say(`stop:${stop.id}`, "critical", `Emergency stop of ${plain(stop.text, state).replace("by user:", "by ")}`, left ? `${left} of ${stop.devices.length} devices have not proven it yet` : "Every device has proven it");
   }
   for (const device of state.devices) {
     if (device.status === "error") say(`state:${device.esp_id}`, "error", `${device.name || device.esp_id} says that it is in its error state`);

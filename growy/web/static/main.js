@@ -78,7 +78,7 @@ function announce(found) {
 
 // --- colours, parts, times -------------------------------------------------------------------------------------------
 
-const theme = () => document.documentElement.dataset.theme ?? "as the system";
+const theme = () => document.documentElement.dataset.theme ?? "automatic";
 
 function turn() {
   const next = { light: "dark", dark: null }[document.documentElement.dataset.theme];

@@ -4,7 +4,7 @@ import { post, now } from "./api.js";
 import { h } from "./dom.js";
 import { ago, clock, plural } from "./format.js";
 import { icon } from "./icons.js";
-import { deviceName } from "./judge.js";
+import { deviceName, who } from "./judge.js";
 import { link } from "./live.js";
 import { changed, hindrance, load, state } from "./state.js";
 
@@ -92,7 +92,7 @@ export function proof() {
     ending.said && h("p", {}, h("strong", {}, ending.said)),
     state.stops.map((stop) => h("div", { key: stop.id, class: "stopped" },
       h("p", {}, h("strong", {}, stop.scope === "all" ? "Everything" : `${deviceName(state, stop.esp_id)}${stop.gpio === null ? "" : `, pin ${stop.gpio}`}`),
-        ` · by ${stop.by || "somebody"}, ${clock(Date.parse(stop.since))} (${ago(Date.parse(stop.since), now())}): ${stop.reason}`),
+        ` · by ${who(stop.by) || "somebody"}, ${clock(Date.parse(stop.since))} (${ago(Date.parse(stop.since), now())}): ${stop.reason}`),
       !stop.durable && h("p", { class: "bad" }, icon("warning"), "The disk has not taken it yet: a restart of growyd would forget it."),
       h("ul", { class: "proofs" }, [...stop.devices].sort((a, b) => (a.state === "proven") - (b.state === "proven")).map(proofOf)),
       !stop.devices.length && h("p", {}, "No device is known that could be stopped."))));
@@ -106,8 +106,8 @@ const PROVEN = {
 function proofOf(one) {
   const done = one.state === "proven";
   const words = done ? `Proven: ${PROVEN[one.proof] ?? one.proof}${one.after_ms === null ? "" : `, after ${one.after_ms} ms`}`
-    : one.state === "offline" ? "NOT PROVEN: it is offline, and is told when it comes back. Go and look."
-    : one.state === "refused" ? `NOT PROVEN: it refuses (${one.reason}). Switch it off by hand!`
+    : one.state === "offline" ? "NOT PROVEN: it is offline, and is told when it comes back. Go and look"
+    : one.state === "refused" ? `NOT PROVEN: it refuses (${one.reason}). Switch it off by hand`
     : one.told ? `NOT PROVEN YET: told ${plural(one.told, "time")}, no answer so far` : "NOT PROVEN YET: it could not be told so far";
   return h("li", { key: one.esp_id, class: done ? "proven" : "unproven", "data-state": one.state },
     icon(done ? "good" : "warning"), h("span", {}, h("strong", {}, deviceName(state, one.esp_id)), ` ${words}.`,

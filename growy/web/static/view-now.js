@@ -57,7 +57,7 @@ function card(device, sensors, actuators) {
     h("header", {},
       h("h3", {}, device.name || device.esp_id),
       h("p", { class: there.bad ? "status bad" : "status" }, icon(there.sign), there.word,
-        h("span", { class: "fine" }, ` ${device.name ? `${device.esp_id} · ` : ""}heartbeat ${ago(device.last_seen && Date.parse(device.last_seen), now())}`))),
+        h("span", { class: "fine" }, ` · ${device.name ? `${device.esp_id} · ` : ""}heartbeat ${ago(device.last_seen && Date.parse(device.last_seen), now())}`))),
     sensors.length ? h("ul", { class: "readings" }, sensors.map((row) => reading(row, sensors.filter((other) => given(other) === given(row) && other.sensor_type === row.sensor_type).length > 1))) : h("p", { class: "fine" }, "No sensor has sent anything yet."),
     actuators.length > 0 && h("ul", { class: "outputs" }, actuators.map(output)));
 }
@@ -67,10 +67,10 @@ function reading(row, alike) {
   const current = isCurrent(verdict);
   const heard = row.heard;
   const last = !current && heard && heard.value !== null ? `last ${withUnit(heard.value, row.unit)}, ` : "";
-  const age = heard && h("span", { class: "age", title: clock(heard.at) }, ` ${last}${ago(heard.at, now())}`);
+  const age = heard && h("span", { class: "age", title: clock(heard.at) }, ` ${current ? "· " : ""}${last}${ago(heard.at, now())}`);
   return h("li", { key: row.id, class: `reading ${verdict.state}`, "data-sensor": row.id, "data-state": verdict.state },
     h("span", { class: "name" }, h("a", { href: `#charts/${encodeURIComponent(row.id)}`, title: "Show its chart" }, given(row) || kind(row.sensor_type)),
-      h("span", { class: "fine" }, given(row) && ` ${kind(row.sensor_type)}`, alike && ` ${place(row)}`, current && age)),
+      h("span", { class: "fine" }, given(row) && ` ${kind(row.sensor_type)}`, alike && ` · ${place(row)}`, current && age)),
     h("span", { class: "value" }, current ? number(heard.value, row.unit) : NOTHING, " ", h("span", { class: "unit" }, unitOf(row.unit))),
     verdict.word && h("span", { class: "note" }, icon(SIGNS[verdict.state] ?? "warning"), h("strong", {}, verdict.word), !current && age));
 }
