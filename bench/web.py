@@ -22,7 +22,7 @@ from growy.control.opening import open_control
 from growy.control.performing import Ways
 from growy.fleet.fleet import Fleet
 from growy.fleet.zones import Zones
-from growy.model.people import Role
+from growy.model.people import LOCAL, Role
 from growy.model.reading import NO_SEQ, Bus, Columns, SeriesKey
 from growy.model.time import Moment
 from growy.sensors.pool import SHIPPED_DIR, Pool
@@ -30,7 +30,7 @@ from growy.sensors.registry import Registry
 from growy.sensors.reload import Reloader
 from growy.sensors.staff import Staff
 from growy.store import open_store
-from growy.web.accounts.accounts import Accounts
+from growy.web.accounts.accounts import open_accounts
 from growy.web.app import App
 from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
@@ -104,8 +104,10 @@ async def main() -> None:
             config, registry = SensorsConfig(), Registry()
             staff = Staff(config, registry)
             fleet = Fleet(auto_approve=True, send=lambda topic, payload, *, retain=False: True)
-            accounts = Accounts(lambda: int(time.time() * 1000))
-            key = await accounts.add_key("bench", Role.ADMIN)
+            accounts = await open_accounts(
+                store, Path(folder), note=lambda entry: None, wall_ms=lambda: int(time.time() * 1000)
+            )
+            key, _ = await accounts.administration.add_key("bench", Role.ADMIN, caller=LOCAL)
             app = App(
                 node="god",
                 version="bench",

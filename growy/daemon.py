@@ -47,7 +47,7 @@ from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
 from growy.sensors.pool import Pool, open_pool
 from growy.store.store import Store, open_store
-from growy.web.accounts.accounts import Accounts
+from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.app import App
 from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
@@ -82,6 +82,7 @@ class Daemon:
     control: Control
     hub: LiveHub
     web: Web
+    accounts: Accounts
     processed: ProcessedPublisher
     enhanced: EnhancedResponder
     journal: FleetJournal
@@ -132,6 +133,7 @@ async def _run(
         await core.start(daemon.control.run)
         await core.start(daemon.journal.run)
         await core.start(daemon.audit.run)
+        await core.start(daemon.accounts.run)
         async with trio.open_nursery() as doors:
             await doors.start(daemon.web.run)
             await doors.start(daemon.link.run)
@@ -156,6 +158,7 @@ async def _run(
                 await daemon.intake.flush()
                 await daemon.control.flush()
                 await daemon.journal.write(everything=True)
+                await daemon.accounts.flush()
                 await daemon.audit.flush()
             log.info("growyd stops", flushed=not patience.cancelled_caught)
             doors.cancel_scope.cancel()
@@ -262,7 +265,8 @@ async def open_daemon(
             "pi_enhanced": enhanced.statistics,
             "broker_findings": lambda: survey.findings,
         }
-        accounts = Accounts(wall_ms)
+        accounts = await open_accounts(store, config.store_dir, note=audit.note, wall_ms=wall_ms)
+        parts["accounts"] = accounts.statistics
         app = App(
             node=config.node.kaiser_id,
             version=__version__,
@@ -276,6 +280,8 @@ async def open_daemon(
             accounts=accounts,
             gate=Gate(accounts),
             health=lambda: assess(vitals_of(config, store, pool, link, fleet)),
+            broker_login=endpoint.username is not None,
+            broker_tls=endpoint.tls,
             parts=parts,
         )
         web = await opened.enter_async_context(open_web(config.web, config.socket_path, app))
@@ -290,6 +296,7 @@ async def open_daemon(
             control=control,
             hub=hub,
             web=web,
+            accounts=accounts,
             processed=processed,
             enhanced=enhanced,
             journal=journal,

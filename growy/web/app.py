@@ -38,5 +38,8 @@ class App:
     gate: Gate
     accounts: Accounts
     health: Callable[[], Health]
+    broker_login: bool = False
+    """growyd has a user name at the broker."""
+    broker_tls: bool = False
     parts: Mapping[str, Callable[[], object]] = attrs.field(factory=dict)
     """`statistics` of parts that the web room does not know itself: intake, broker link, fleet..."""

@@ -18,9 +18,9 @@ import h11
 import trio
 
 from growy.model.errors import GrowyError
+from growy.model.people import Peer
 from growy.web.answers import BadRequest, Response
 from growy.web.dispatch import Dispatcher, Request, request_id_of
-from growy.web.gate import Peer
 from growy.web.limits import Limits
 from growy.web.origin import check_host, check_origin
 from growy.web.router import Match
@@ -28,6 +28,7 @@ from growy.web.upgrade import Upgrade, upgrade_of
 
 READ_SIZE = 16_384
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _EMPTY = frozenset({204, 304})
 """Answers that have no content, and must not speak of it."""
@@ -193,7 +194,10 @@ class HttpConnection:
             path, query = url.path or "/", url.query
             if url.scheme not in ("http", "https"):
                 raise BadRequest(400, f"{target[:100]!r} is no path")
-        return Request(self._method, path, query, headers, self._request_id, self._peer)
+        peer = self._peer
+        if not _FORWARDED.isdisjoint(headers):
+            peer = attrs.evolve(peer, forwarded=True)
+        return Request(self._method, path, query, headers, self._request_id, peer)
 
     async def _body(self, headers: dict[bytes, bytes]) -> bytes:
         limit = self._limits.body

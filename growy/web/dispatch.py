@@ -11,12 +11,12 @@ from collections import Counter
 import attrs
 
 from growy.model.errors import GrowyError
-from growy.model.people import Caller
+from growy.model.people import Caller, Peer
 from growy.ops.log import get_log
 from growy.web.answers import Response, error_answer, internal_error
 from growy.web.app import App
-from growy.web.gate import Admission, Peer
-from growy.web.inputs import body_of, query_of
+from growy.web.gate import Admission
+from growy.web.inputs import body_of, form_of, query_of
 from growy.web.router import Call, Match, Router
 
 log = get_log(__name__)
@@ -83,8 +83,9 @@ class Dispatcher:
             if endpoint.query is not None:
                 inputs.append(query_of(request.query, endpoint.query))
             if endpoint.body is not None:
-                inputs.append(body_of(body, endpoint.body))
-            call = Call(self.app, request.request_id, match.parameters, caller, request.headers)
+                read = form_of if endpoint.form else body_of
+                inputs.append(read(body, endpoint.body))
+            call = Call(self.app, request.request_id, match.parameters, caller, request.peer, request.headers)
             return await endpoint.handler(call, *inputs)
         except GrowyError as error:
             return self.refuse(error, request.request_id)

@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from growy.config import WebConfig
+from growy.model.people import Peer
 from growy.ops.log import get_log
 from growy.web.accounts.accounts import Accounts
 from growy.web.answers import TooBusy, error_answer
@@ -19,7 +20,6 @@ from growy.web.api import ENDPOINTS
 from growy.web.app import App
 from growy.web.connection import ConnectionCounts, HttpConnection, linger
 from growy.web.dispatch import Dispatcher
-from growy.web.gate import Peer
 from growy.web.limits import Limits
 from growy.web.listeners import open_tcp, open_unix
 from growy.web.router import Endpoint, Router

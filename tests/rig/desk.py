@@ -22,7 +22,7 @@ from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
 from growy.model.control import ActuatorKey
 from growy.model.setup import ActuatorKind, ActuatorSetup, SensorSetup
-from growy.web.accounts.accounts import Accounts
+from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.app import App
 from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
@@ -48,7 +48,7 @@ class Desk:
     air: Air
     hub: LiveHub
     nursery: trio.Nursery
-    accounts: Accounts = attrs.field(factory=lambda: Accounts(lambda: time.time_ns() // 1_000_000))
+    accounts: Accounts
     url: str = ""
     env: dict[str, str] = attrs.field(factory=dict)
     """For the command line: an administrator's API key."""
@@ -155,7 +155,8 @@ async def open_desk(
         )
         bench.on_readings.append(control.take)
         bench.on_committed.append(control.committed)
-        desk = Desk(bench, fleet, control, Zones(bench.store), air, hub, nursery)
+        accounts = await open_accounts(bench.store, folder, note=lambda entry: None, wall_ms=wall_ms)
+        desk = Desk(bench, fleet, control, Zones(bench.store), air, hub, nursery, accounts)
         await nursery.start(control.run)
         nursery.start_soon(_tick, fleet, control)
         async with open_web(WebConfig(port=0), None, desk.app()) as web:

@@ -25,13 +25,14 @@ from growy.control.control import Control
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
+from growy.model.audit import AuditEntry
 from growy.model.setup import SensorSetup
 from growy.sensors.pool import SHIPPED_DIR, Pool
 from growy.sensors.registry import Registry
 from growy.sensors.reload import Reloader
 from growy.sensors.staff import Staff
 from growy.store import Store, open_store
-from growy.web.accounts.accounts import Accounts
+from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.api import ENDPOINTS
 from growy.web.app import App
 from growy.web.gate import Gate
@@ -55,7 +56,9 @@ class House:
     zones: Zones
     air: Air
     hub: LiveHub
-    accounts: Accounts = attrs.field(factory=lambda: Accounts(wall_ms))
+    accounts: Accounts
+    notes: list[AuditEntry]
+    """What the accounts tell the audit trail."""
     vitals: Vitals = WELL
 
     def health(self) -> Health:
@@ -107,7 +110,9 @@ async def open_house(
         )
         journal = FleetJournal(fleet, store)
         control = await control_over(store, fleet, air, hub, clock=clock, wall_ms=wall_ms)
-        yield House(store, pool_without_workers(), fleet, control, Zones(store), air, hub)
+        notes: list[AuditEntry] = []
+        accounts = await open_accounts(store, directory, note=notes.append, wall_ms=wall_ms)
+        yield House(store, pool_without_workers(), fleet, control, Zones(store), air, hub, accounts, notes)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from growy.web.api import (
     actuator_commands,
     actuators,
     audit,
+    auth,
     calibration,
     emergency,
     esp,
@@ -25,12 +26,15 @@ from growy.web.api import (
     sensor_setup,
     sensors,
     subzones,
+    users,
     zone_devices,
     zones,
 )
 
 ENDPOINTS = (
     *health.ENDPOINTS,
+    *auth.ENDPOINTS,
+    *users.ENDPOINTS,
     *esp.ENDPOINTS,
     *esp_decisions.ENDPOINTS,
     *esp_commands.ENDPOINTS,
