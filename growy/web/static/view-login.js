@@ -1,6 +1,6 @@
 // Login, and the first account on a new Pi.
 
-import { ApiError, ask, forget, get, keep, post } from "./api.js";
+import { ApiError, accessToken, ask, forget, get, keep, post } from "./api.js";
 import { h } from "./dom.js";
 import { changed, state } from "./state.js";
 
@@ -19,14 +19,15 @@ export async function begin() {
   }
   const session = state.session;
   try {
-    const status = await get("/api/v1/auth/status").catch((error) => { if (error.status === 404) return null; throw error; });
-    if (!status) return await enter({ username: "local", role: "admin" });
+    const status = await get("/api/v1/auth/status");
     if (status.setup_required) {
       forget();
-      Object.assign(session, { phase: "setup", fault: "" });
+      Object.assign(session, { phase: "setup", code: status.setup_code_required, fault: "" });
       return changed();
     }
-    await enter((await get("/api/v1/auth/me")));
+    if (accessToken()) return await enter(await get("/api/v1/auth/me"));
+    session.phase = "login";
+    changed();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.status === 401) Object.assign(session, { phase: "login", fault: token ? "The token in the address is not valid any more." : "" });
@@ -63,7 +64,7 @@ async function submit(event) {
   try {
     const remember = said.remember === "on";
     const answer = setup
-      ? await post("/api/v1/auth/setup", { username: said.username, password: said.password, email: said.email })
+      ? await post("/api/v1/auth/setup", { username: said.username, password: said.password, email: said.email || null, setup_code: said.code ?? "" })
       : await post("/api/v1/auth/login", { username: said.username, password: said.password, remember_me: remember });
     keep(answer.tokens.access_token, answer.tokens.refresh_token, remember);
     busy = false;
@@ -85,7 +86,8 @@ export function loginView() {
     setup && h("p", {}, "This growyd has no accounts yet. Make the first one: it may do everything, and add the others."),
     h("form", { class: "login", onsubmit: submit },
       field("username", "Name", { autocomplete: "username", required: true, autofocus: true, maxlength: "50", ...(setup && { minlength: "3", pattern: "[a-zA-Z][a-zA-Z0-9_\\-]*", title: "A letter, then letters, digits, _ and -" }) }),
-      setup && field("email", "E-mail", { type: "email", autocomplete: "email", required: true }),
+      setup && field("email", "E-mail (if you like)", { type: "email", autocomplete: "email" }),
+      setup && state.session.code && field("code", "Setup code, which growyd has written into its log on the Pi", { autocomplete: "off", required: true }),
       field("password", "Password", { type: "password", autocomplete: setup ? "new-password" : "current-password", required: true, ...(setup && { minlength: "8" }) }),
       setup && field("again", "Password once more", { type: "password", autocomplete: "new-password", required: true, minlength: "8" }),
       h("label", { class: "check" }, h("input", { type: "checkbox", name: "remember" }), " Stay logged in on this device"),
