@@ -15,7 +15,10 @@ from rig.garden import NAMED, NEWCOMER, Garden
 
 from growy.web.api import ENDPOINTS
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason=MISSING)
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason=MISSING),
+    pytest.mark.xdist_group("browser"),  # where tests run side by side: still one browser, one growyd
+]
 PERSON, PASSWORD = "robin", "tomatoes-in-june"
 BENCH_B = NAMED[2]
 HEAT_MAT = f"{NAMED[0]}:19"

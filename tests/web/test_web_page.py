@@ -126,7 +126,6 @@ def test_any_change_is_another_build(tmp_path: Path) -> None:
     assert build(a="1") == builds[0]
 
 
-@pytest.mark.slow
 def test_the_wheel_has_every_file_of_the_page(tmp_path: Path) -> None:
     subprocess.run(
         [
