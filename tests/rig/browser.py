@@ -93,7 +93,7 @@ class Browser:
         """What the body of a function returns in the page."""
         return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
-    def wait(self, expression: str, *arguments: object, seconds: float = 10.0) -> Any:
+    def wait(self, expression: str, *arguments: object, seconds: float = 20.0) -> Any:
         """Until an expression of the page is true; what it is then."""
         deadline = time.monotonic() + seconds
         while not (found := self.js(f"return {expression}", *arguments)):
@@ -103,14 +103,14 @@ class Browser:
             time.sleep(0.05)
         return found
 
-    def there(self, css: str, seconds: float = 10.0) -> None:
+    def there(self, css: str, seconds: float = 20.0) -> None:
         self.wait("document.querySelector(arguments[0])", css, seconds=seconds)
 
     def text(self, css: str) -> str:
         """What one can read there, "" where nothing is."""
         return str(self.js("return document.querySelector(arguments[0])?.innerText ?? ''", css))
 
-    def reads(self, css: str, words: str, seconds: float = 10.0) -> str:
+    def reads(self, css: str, words: str, seconds: float = 20.0) -> str:
         """Waits until these words can be read there; the whole text."""
         self.wait(
             "document.querySelector(arguments[0])?.innerText?.includes(arguments[1])",

@@ -97,7 +97,6 @@ class Garden:
         for spec in self.specs:
             if spec.esp_id in NAMED:
                 self._furnish(spec)
-        self._until(self._applied, "all actuators are set up")
         for rule in demo_rules.rules(self.specs[: len(NAMED)], 1.0, datetime.now(UTC)):
             self.say("POST", "/api/v1/logic/rules", rule)
 
@@ -117,11 +116,15 @@ class Garden:
     def _devices(self) -> set[str]:
         return {one["esp_id"] for one in self.say("GET", "/api/v1/esp/devices?page_size=100")["data"]}
 
+    def settled(self) -> None:
+        """Until the devices have confirmed their actuators: before that nothing is switched."""
+        self._until(self._applied, "all actuators are set up")
+
     def _applied(self) -> bool:
         found = self.say("GET", "/api/v1/actuators?page_size=100")["data"]
         return all(one["config_status"] == "applied" for one in found)
 
-    def _until(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    def _until(self, condition: Callable[[], bool], what: str, seconds: float = 40.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"

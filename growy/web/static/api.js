@@ -2,6 +2,8 @@
 
 const LONGEST_MS = 30000;
 const PLACE = "growy.tokens";
+const LOCK = "growy.renewing";
+const LOCKED_MS = 5000;
 
 export class ApiError extends Error {
   constructor(status, code, message, details) {
@@ -68,11 +70,33 @@ export async function all(path) {
 
 /** A new access token for the old refresh token; one question, however many wait for it. False: log in again. */
 export function renew() {
-  refreshing ??= exchange().finally(() => { refreshing = null; });
+  refreshing ??= alone(exchange).finally(() => { refreshing = null; });
   return refreshing;
 }
 
+/** Tabs share a remembered login, and a refresh token that is used twice ends it: only one tab may renew at a time. */
+async function alone(work) {
+  if (!tokens?.remember) return work();
+  if (navigator.locks) return navigator.locks.request(LOCK, work);
+  const mine = `${Math.random()} ${Date.now()}`; // plain HTTP in the house: browsers give no locks there
+  for (let tries = 0; tries < 60 && localStorage.getItem(LOCK) !== mine; tries += 1) {
+    const since = Number((localStorage.getItem(LOCK) ?? "0 0").split(" ")[1]);
+    if (Date.now() - since > LOCKED_MS) localStorage.setItem(LOCK, mine);
+    await new Promise((done) => setTimeout(done, 50 + 50 * Math.random()));
+  }
+  try {
+    return await work();
+  } finally {
+    localStorage.removeItem(LOCK);
+  }
+}
+
 async function exchange() {
+  const stored = read();
+  if (stored && tokens && stored.access !== tokens.access) { // another tab was faster
+    tokens = stored;
+    return true;
+  }
   const held = tokens;
   if (held?.refresh) {
     const said = await once("POST", "/api/v1/auth/refresh", { refresh_token: held.refresh });

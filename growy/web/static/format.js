@@ -8,8 +8,7 @@ const UNITS = { "%RH": "% RH", lux: "lx" };
 const KINDS = {
   temp: "Temperature", temperature: "Temperature", humidity: "Humidity", pressure: "Air pressure", co2: "CO₂",
   ds18b20: "Temperature", moisture: "Soil moisture", ph: "pH", ec: "EC (nutrients)", tds: "Dissolved solids",
-  flow: "Flow", vpd: "VPD (air dryness)", bh1750: "Light", light: "Light", lux: "Light", dew_point: "Dew point",
-  dewpoint: "Dew point", level: "Level", water_level: "Water level",
+  flow: "Flow", vpd: "VPD (air dryness)", bh1750: "Light", tsl2561: "Light", light: "Light",
 };
 
 export const NOTHING = "–";

@@ -17,5 +17,8 @@ export function icon(name) {
   return h("svg", { class: `icon icon-${name}`, viewBox: "0 0 16 16", "aria-hidden": "true" }, h("path", { d: PATHS[name] }));
 }
 
+export const fine = (...what) => h("p", { class: "fine" }, what);
+export const bad = (sign, ...what) => h("p", { class: "bad" }, icon(sign), what);
+
 const OF_SEVERITY = { critical: "error", error: "error", warning: "warning", info: "info" };
 export const severityIcon = (severity) => icon(OF_SEVERITY[severity] ?? "warning");

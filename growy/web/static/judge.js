@@ -7,7 +7,7 @@ const WORDS = { poor: "poor quality", suspect: "doubtful", stale: "stale", unkno
 /** A person's name of what growyd calls whoever did something: `user:robin`. */
 export const who = (by) => (by ?? "").replace(/^(user|key):/, "");
 
-export const deviceOf = (state, espId) => state.devices.find((one) => one.esp_id === espId);
+const deviceOf = (state, espId) => state.devices.find((one) => one.esp_id === espId);
 
 /** A device's name for people; the id where nobody gave one. */
 export function deviceName(state, espId) {
@@ -57,7 +57,6 @@ export function judge(row, state, link, now) {
 }
 
 export const isCurrent = (verdict) => verdict.state === "fresh" || verdict.state === "doubtful";
-export const isTrouble = (verdict) => ["error", "offline", "stale"].includes(verdict.state);
 
 /** An actuator's state for people: `{state, word}`; `state` is on, off, unknown or offline. */
 export function judgeActuator(row, state, link) {
@@ -85,10 +84,11 @@ export function alarms(state, link, now) {
       say(`offline:${device.esp_id}`, "error", `Device ${device.name || device.esp_id} is offline`, device.last_seen ? `Last heard ${span(now - Date.parse(device.last_seen))} ago. Look after its power and its WiFi` : "It has not been heard yet");
   }
   for (const row of state.sensors.values()) {
+    const name = `${sensorName(row)} on ${deviceName(state, row.esp_id)}`;
     const verdict = judge(row, state, link, now);
     if (verdict.state === "stale" || verdict.state === "error")
-      say(`sensor:${row.id}:${verdict.state}`, "warning", `${sensorName(row)} on ${deviceName(state, row.esp_id)}: ${verdict.state === "stale" ? "no reading any more" : verdict.word}`, "Look after the sensor and its cable. Rules that need it do nothing meanwhile");
-    if (row.config_status === "failed") say(`config:${row.id}`, "warning", `${sensorName(row)} on ${deviceName(state, row.esp_id)} was not accepted: ${row.config_error ?? ""}`, row.config_cure ?? "");
+      say(`sensor:${row.id}:${verdict.state}`, "warning", `${name}: ${verdict.state === "stale" ? "no reading any more" : verdict.word}`, "Look after the sensor and its cable. Rules that need it do nothing meanwhile");
+    if (row.config_status === "failed") say(`config:${row.id}`, "warning", `${name} was not accepted: ${row.config_error ?? ""}`, row.config_cure ?? "");
   }
   for (const rule of state.rules) {
     if (rule.fault) say(`fault:${rule.id}`, "error", `Rule ${rule.name} cannot run`, plain(rule.fault, state));
@@ -100,6 +100,7 @@ export function alarms(state, link, now) {
   }
   for (const cause of state.causes) say(`cause:${cause.code}`, state.health?.status === "unhealthy" ? "critical" : "error", plain(cause.message, state), cause.cure ?? "");
   for (const one of state.doctor) if (one.level === "red" && !SEEN.has(one.area)) say(`doctor:${one.area}:${one.code}`, "error", plain(one.message, state), plain(one.cure, state));
+  for (const [name, text] of state.faults) say(`asked:${name}`, "warning", `Not known, because growyd could not be asked: ${name}`, text);
   if (state.pending.length) say("pending", "info", `${state.pending.length} new ${state.pending.length === 1 ? "device waits" : "devices wait"} for approval`, "See Devices");
   return found.sort((a, b) => SERIOUS[a.severity] - SERIOUS[b.severity]);
 }

@@ -19,13 +19,15 @@ import { switchesView } from "./view-switches.js";
 const TABS = [["now", "Now"], ["switches", "Switches"], ["rules", "Rules"], ["charts", "Charts"], ["alarms", "Alarms"], ["devices", "Devices"]];
 const VIEWS = { now: nowView, switches: switchesView, rules: rulesView, charts: chartsView, devices: devicesView };
 const DRAW_MS = 150;
+const SHARE = 4; // of the time, at most so much as one in this is spent on drawing: also where a thousand sensors speak
 const POLLS = [["stops", 15000], ["health", 15000], ["rules", 10000], ["actuators", 20000], ["devices", 30000], ["sensors", 60000], ["zones", 60000], ["pending", 30000], ["doctor", 120000]];
 const at = (id) => document.getElementById(id);
 let drawing = null;
 let drawn = 0;
+let took = 0;
 
 onChange(() => {
-  drawing ??= setTimeout(() => requestAnimationFrame(paint), Math.max(0, drawn + DRAW_MS - performance.now()));
+  drawing ??= setTimeout(() => requestAnimationFrame(paint), Math.max(0, drawn + Math.max(DRAW_MS, SHARE * took) - performance.now()));
 });
 
 function paint() {
@@ -38,6 +40,7 @@ function paint() {
   render(at("top"), inside ? top(found) : null);
   render(at("main"), inside ? [proof(), state.tab === "alarms" ? alarmsView(found) : VIEWS[state.tab]()] : loginView());
   announce(found);
+  took = performance.now() - drawn;
 }
 
 function top(found) {
@@ -64,8 +67,13 @@ function connection() {
 // --- what is read out ------------------------------------------------------------------------------------------------
 
 let told = new Set();
+let wasUp = null;
 
 function announce(found) {
+  if (state.session.phase === "in" && wasUp !== link.up) {
+    if (wasUp !== null) at("said").textContent = link.up ? "Connected to growyd again." : "Cut off from growyd. Nothing on the page is of now.";
+    if (wasUp !== null || link.up) wasUp = link.up;
+  }
   const fresh = found.filter((one) => !told.has(one.key) && one.severity !== "info");
   if (fresh.length) {
     const text = fresh.slice(0, 3).map((one) => one.text).join(". ") + (fresh.length > 3 ? `. And ${fresh.length - 3} more.` : "");
@@ -78,18 +86,13 @@ function announce(found) {
 
 // --- colours, parts, times -------------------------------------------------------------------------------------------
 
-const theme = () => document.documentElement.dataset.theme ?? "automatic";
+const theme = () => localStorage.getItem("growy.theme") ?? "auto";
 
 function turn() {
-  const next = { light: "dark", dark: null }[document.documentElement.dataset.theme];
-  if (next === null) {
-    delete document.documentElement.dataset.theme;
-    localStorage.removeItem("growy.theme");
-  } else {
-    document.documentElement.dataset.theme = next ?? "light";
-    localStorage.setItem("growy.theme", next ?? "light");
-  }
-  redraw();
+  const next = { auto: "light", light: "dark" }[theme()];
+  if (next) localStorage.setItem("growy.theme", next);
+  else localStorage.removeItem("growy.theme");
+  window.repaint();
   changed();
 }
 
@@ -130,5 +133,6 @@ setInterval(() => {
   changed();
 }, 1000);
 window.addEventListener("hashchange", route);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+document.addEventListener("visibilitychange", () => document.hidden || loadAll());
+window.addEventListener("themed", redraw);
 begin();

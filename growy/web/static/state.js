@@ -1,6 +1,6 @@
 // What the page knows, and how it comes to know it: whole lists by HTTP, changes by the live stream.
 
-import { ApiError, all, get, now, onLost } from "./api.js";
+import { ApiError, all, get, onLost } from "./api.js";
 import { moment } from "./format.js";
 
 export const state = {
@@ -143,7 +143,7 @@ export function take(said) {
   }
   if (type === "actuator_status") {
     const row = state.actuators.get(`${data.esp_id}:${data.gpio}`);
-    if (row) Object.assign(row, { current_value: data.value, is_active: data.value > 0 });
+    if (row) Object.assign(row, { current_value: data.value, is_active: data.value > 0, reported_at: new Date(said.timestamp * 1000).toISOString() });
   }
   if (type === "esp_health") {
     const device = state.devices.find((one) => one.esp_id === data.esp_id);
@@ -165,5 +165,3 @@ onLost(() => {
   if (state.session.phase === "in") Object.assign(state.session, { phase: "login", user: null, fault: "Your login has ended. Log in again." });
   changed();
 });
-
-export { now };

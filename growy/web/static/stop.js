@@ -3,7 +3,7 @@
 import { post, now } from "./api.js";
 import { h } from "./dom.js";
 import { ago, clock, plural } from "./format.js";
-import { icon } from "./icons.js";
+import { bad, icon } from "./icons.js";
 import { deviceName, who } from "./judge.js";
 import { link } from "./live.js";
 import { changed, hindrance, load, state } from "./state.js";
@@ -93,7 +93,7 @@ export function proof() {
     state.stops.map((stop) => h("div", { key: stop.id, class: "stopped" },
       h("p", {}, h("strong", {}, stop.scope === "all" ? "Everything" : `${deviceName(state, stop.esp_id)}${stop.gpio === null ? "" : `, pin ${stop.gpio}`}`),
         ` · by ${who(stop.by) || "somebody"}, ${clock(Date.parse(stop.since))} (${ago(Date.parse(stop.since), now())}): ${stop.reason}`),
-      !stop.durable && h("p", { class: "bad" }, icon("warning"), "The disk has not taken it yet: a restart of growyd would forget it."),
+      !stop.durable && bad("warning", "The disk has not taken it yet: a restart of growyd would forget it."),
       h("ul", { class: "proofs" }, [...stop.devices].sort((a, b) => (a.state === "proven") - (b.state === "proven")).map(proofOf)),
       !stop.devices.length && h("p", {}, "No device is known that could be stopped."))));
 }

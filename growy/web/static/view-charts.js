@@ -3,6 +3,7 @@
 import { get, now } from "./api.js";
 import { columns, draw, summary } from "./chart.js";
 import { h } from "./dom.js";
+import { fine } from "./icons.js";
 import { clock, kind, span } from "./format.js";
 import { changed, state } from "./state.js";
 import { label } from "./view-now.js";
@@ -10,7 +11,8 @@ import { label } from "./view-now.js";
 const H = 3600;
 const RANGES = [["1h", "1 hour", H, "raw"], ["6h", "6 hours", 6 * H, "1m"], ["1d", "1 day", 24 * H, "5m"], ["1w", "1 week", 168 * H, "1h"], ["1mo", "1 month", 720 * H, "1h"], ["1y", "1 year", 8766 * H, "1d"]];
 const MOST = 4;
-const AGAIN_MS = 10000;
+const AGAIN_MS = { raw: 10000, "1m": 30000, "5m": 60000 }; // so often a picture is drawn anew; coarser ones every five minutes
+const SELDOM_MS = 300000;
 const POINTS = 1500; // single readings in one picture; beyond, the server draws them together
 const charts = new Map(); // by sensor id
 let shown = { ids: [], range: "1h", zoom: null };
@@ -53,13 +55,13 @@ export function chartsView() {
 function one(id) {
   const row = state.sensors.get(id);
   const chart = charts.get(id) ?? {};
-  if (!row) return h("p", { key: id, class: "panel" }, state.loaded.has("sensors") ? "There is no such sensor any more." : "Loading…");
+  if (!row) return h("p", { key: id, class: "panel" }, state.loaded.has("sensors") ? "This sensor is gone." : "Loading…");
   return h("section", { key: id, class: "panel", "data-chart": id, "data-points": chart.data ? String(chart.data[0].length) : null, "aria-label": label(row) },
     h("div", { class: "row" }, h("h3", {}, label(row)),
       h("button", { type: "button", "aria-label": `Take ${kind(row.sensor_type)} away`, onclick: () => go(shown.ids.filter((other) => other !== id), shown.range) }, "Take away")),
     chart.fault && h("p", { class: "bad", role: "status" }, chart.fault),
     h("div", { class: "plot", own: true, role: "img", "aria-label": chart.data ? `Chart. ${summary(chart.data, row.unit)}` : "Chart", made: (box) => { const held = of(id); held.box = box; paint(id); } }),
-    h("p", { class: "fine" }, chart.data ? `${summary(chart.data, row.unit)} ${chart.grain} Drag over a part to look closer.` : "Loading…"));
+    fine(chart.data ? `${summary(chart.data, row.unit)} ${chart.grain} Drag over a part to look closer.` : "Loading…"));
 }
 
 function of(id) {
@@ -84,7 +86,7 @@ async function refresh() {
   changed();
   await Promise.all(shown.ids.map(fetchOne));
   clearTimeout(timer);
-  if (state.tab === "charts" && shown.ids.length) timer = setTimeout(refresh, AGAIN_MS);
+  if (state.tab === "charts" && shown.ids.length) timer = setTimeout(refresh, AGAIN_MS[resolution(window_()[1] - window_()[0])] ?? SELDOM_MS);
 }
 
 async function fetchOne(id) {

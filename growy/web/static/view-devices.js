@@ -3,7 +3,7 @@
 import { now, post } from "./api.js";
 import { h } from "./dom.js";
 import { ago, span } from "./format.js";
-import { icon } from "./icons.js";
+import { bad, fine, icon } from "./icons.js";
 import { changed, hindrance, load, state } from "./state.js";
 import { presence, zoneName } from "./view-now.js";
 
@@ -39,8 +39,8 @@ function line(device) {
 function newcomer(device, no) {
   const id = device.esp_id;
   return h("article", { key: id, class: "card", "data-pending": id, "aria-label": id },
-    h("header", {}, h("h3", {}, device.name || id), h("p", { class: "fine" }, `${device.hardware_type ?? ""} ${device.ip_address ?? ""} · ${device.sensor_count ?? 0} sensors, ${device.actuator_count ?? 0} actuators · heard ${ago(device.last_seen && Date.parse(device.last_seen), now())}`)),
-    device.configured_before && h("p", { class: "bad" }, icon("warning"), "It came with sensors or actuators that somebody else had set up."),
+    h("header", {}, h("h3", {}, device.name || id), fine(`${device.hardware_type ?? ""} ${device.ip_address ?? ""} · ${device.sensor_count ?? 0} sensors, ${device.actuator_count ?? 0} actuators · heard ${ago(device.last_seen && Date.parse(device.last_seen), now())}`)),
+    device.configured_before && bad("warning", "It came with sensors or actuators that somebody else had set up."),
     no === null && h("form", { class: "controls", onsubmit: (event) => decide(event, id) },
       h("label", {}, "Name ", h("input", { name: "name", maxlength: "64", autocomplete: "off", start: device.name ?? "" })),
       h("label", {}, "Zone ", h("input", { name: "zone", maxlength: "32", pattern: "[A-Za-z0-9_\\-]*", autocomplete: "off", start: device.zone_id ?? "", title: "Letters, digits, _ and -" })),

@@ -2,6 +2,7 @@
 
 import { ApiError, accessToken, ask, forget, get, keep, post } from "./api.js";
 import { h } from "./dom.js";
+import { fine } from "./icons.js";
 import { changed, state } from "./state.js";
 
 let busy = false;
@@ -79,7 +80,7 @@ async function submit(event) {
 
 export function loginView() {
   const { phase, fault } = state.session;
-  if (phase === "asking") return h("section", { class: "panel narrow", role: "status" }, h("h1", {}, "growyd"), h("p", {}, fault || "Asking growyd…"), fault && h("p", { class: "fine" }, "Trying again."));
+  if (phase === "asking") return h("section", { class: "panel narrow", role: "status" }, h("h1", {}, "growyd"), h("p", {}, fault || "Asking growyd…"), fault && fine("Trying again."));
   const setup = phase === "setup";
   return h("section", { key: phase, class: "panel narrow" },
     h("h1", {}, setup ? "Welcome" : "Log in"),

@@ -3,7 +3,7 @@
 import { now } from "./api.js";
 import { h } from "./dom.js";
 import { NOTHING, ago, clock, kind, number, unitOf, withUnit } from "./format.js";
-import { icon } from "./icons.js";
+import { fine, icon } from "./icons.js";
 import { given, isCurrent, judge, judgeActuator, place, sensorName } from "./judge.js";
 import { link } from "./live.js";
 import { state } from "./state.js";
@@ -58,7 +58,7 @@ function card(device, sensors, actuators) {
       h("h3", {}, device.name || device.esp_id),
       h("p", { class: there.bad ? "status bad" : "status" }, icon(there.sign), there.word,
         h("span", { class: "fine" }, ` · ${device.name ? `${device.esp_id} · ` : ""}heartbeat ${ago(device.last_seen && Date.parse(device.last_seen), now())}`))),
-    sensors.length ? h("ul", { class: "readings" }, sensors.map((row) => reading(row, sensors.filter((other) => given(other) === given(row) && other.sensor_type === row.sensor_type).length > 1))) : h("p", { class: "fine" }, "No sensor has sent anything yet."),
+    sensors.length ? h("ul", { class: "readings" }, sensors.map((row) => reading(row, sensors.filter((other) => given(other) === given(row) && other.sensor_type === row.sensor_type).length > 1))) : fine("No sensor has sent anything yet."),
     actuators.length > 0 && h("ul", { class: "outputs" }, actuators.map(output)));
 }
 
@@ -67,7 +67,7 @@ function reading(row, alike) {
   const current = isCurrent(verdict);
   const heard = row.heard;
   const last = !current && heard && heard.value !== null ? `last ${withUnit(heard.value, row.unit)}, ` : "";
-  const age = heard && h("span", { class: "age", title: clock(heard.at) }, ` ${current ? "· " : ""}${last}${ago(heard.at, now())}`);
+  const age = heard && h("span", { class: "age", title: clock(heard.at) }, ` ${last}${ago(heard.at, now())}`);
   return h("li", { key: row.id, class: `reading ${verdict.state}`, "data-sensor": row.id, "data-state": verdict.state },
     h("span", { class: "name" }, h("a", { href: `#charts/${encodeURIComponent(row.id)}`, title: "Show its chart" }, given(row) || kind(row.sensor_type)),
       h("span", { class: "fine" }, given(row) && ` ${kind(row.sensor_type)}`, alike && ` · ${place(row)}`, current && age)),

@@ -3,7 +3,7 @@
 import { now, post } from "./api.js";
 import { h } from "./dom.js";
 import { ago, clock, moment, plural, span } from "./format.js";
-import { icon } from "./icons.js";
+import { bad, fine, icon } from "./icons.js";
 import { plain } from "./judge.js";
 import { link } from "./live.js";
 import { changed, hindrance, load, state } from "./state.js";
@@ -39,13 +39,13 @@ function card(rule, no) {
   return h("article", { key: rule.id, class: `card rule ${is.state}`, "data-rule": rule.id, "data-state": is.state, "aria-label": rule.name },
     h("header", {}, h("h3", {}, rule.name),
       h("p", { class: ["fault", "degraded", "unknown"].includes(is.state) ? "status bad" : "status" }, icon(is.sign), h("strong", {}, is.word), rule.is_critical && " · critical")),
-    rule.description && h("p", { class: "fine" }, rule.description),
+    rule.description && fine(rule.description),
     h("p", {}, plain(rule.fault ?? seen.why, state)),
-    rule.degraded_since && h("p", { class: "bad" }, icon("warning"), `Since ${clock(moment(rule.degraded_since))}: ${plain(rule.degraded_reason, state)}`),
-    h("p", { class: "fine" }, `Acted last: ${ago(moment(seen.last_fired ?? rule.last_triggered), now())}`,
+    rule.degraded_since && bad("warning", `Since ${clock(moment(rule.degraded_since))}: ${plain(rule.degraded_reason, state)}`),
+    fine(`Acted last: ${ago(moment(seen.last_fired ?? rule.last_triggered), now())}`,
       rule.last_execution_success === false && rule.execution_count > 0 && " (not all of it was confirmed)", ` · ${plural(rule.execution_count, "time")} in all`,
       seen.since && ` · so for ${span(now() - moment(seen.since))}`),
-    h("p", { class: "fine" }, rule.runs_on_device ? "Its device runs it by itself when growyd is away." : ""),
+    rule.runs_on_device && fine("Its device runs it by itself when growyd is away."),
     h("div", { class: "controls" },
       h("button", { type: "button", role: "switch", "aria-checked": String(rule.enabled), disabled: no !== null || !link.up, onclick: () => toggle(rule), "aria-label": `Rule ${rule.name}` },
         icon(rule.enabled ? "good" : "off"), rule.enabled ? "Switched on" : "Switched off"),
@@ -82,8 +82,8 @@ function trial(rule) {
   if (!found) return null;
   if (found.busy) return h("p", { class: "answer", role: "status" }, icon("clock"), "Looking…");
   if (found.fault) return h("p", { class: "answer no", role: "status" }, icon("error"), found.fault);
-  return h("div", { class: "answer", role: "status", "data-trial": String(found.would_trigger) },
-    h("p", {}, icon(found.would_trigger ? "good" : "clock"), h("strong", {}, found.would_trigger ? "It would act now." : "It would not act now."),
+  return h("div", { class: "answer", "data-trial": String(found.would_trigger) },
+    h("p", {}, icon(found.would_trigger ? "good" : "clock"), h("strong", { role: "status" }, found.would_trigger ? "It would act now." : "It would not act now."),
       h("span", { class: "fine" }, ` Nothing was switched. ${ago(found.at, now())}`)),
     h("ul", {}, found.condition_results.map((one) => {
       const [sign, word] = RESULTS[String(one.result)] ?? RESULTS.null;

@@ -3,7 +3,7 @@
 import { get, now, post } from "./api.js";
 import { h } from "./dom.js";
 import { ago, clock, level, moment, span } from "./format.js";
-import { icon } from "./icons.js";
+import { bad, fine, icon } from "./icons.js";
 import { deviceName, judgeActuator, plain } from "./judge.js";
 import { link } from "./live.js";
 import { changed, hindrance, soon, state } from "./state.js";
@@ -11,6 +11,7 @@ import { zoneName } from "./view-now.js";
 
 const RANKS = { safety: "the safety machine", person: "a person", critical: "a critical rule", rule: "a rule", default: "nobody" };
 const TIMES = [["0", "no longer than its longest run"], ["60", "for 1 minute"], ["300", "for 5 minutes"], ["900", "for 15 minutes"], ["3600", "for 1 hour"]];
+const SILENT_MS = 150000; // devices tell of each actuator every 30 s
 const answers = new Map(); // by actuator: {state, text} of what was switched last
 const choices = new Map(); // by actuator: {duration, percent}
 const claims = new Map(); // by actuator, where they are unfolded
@@ -37,14 +38,16 @@ function card(row, no) {
   return h("article", { key, class: `card actuator ${is.state}`, "data-actuator": key, "data-state": is.state, "aria-label": row.name || key },
     h("header", {}, h("h3", {}, row.name || `Pin ${row.gpio}`),
       h("p", { class: "lamp big" }, icon(is.state === "on" ? "on" : is.state === "off" ? "off" : "unknown"), is.word),
-      h("p", { class: "fine" }, `${deviceName(state, row.esp_id)}, pin ${row.gpio} · said ${ago(moment(row.reported_at), now())}`,
+      fine(`${deviceName(state, row.esp_id)}, pin ${row.gpio} · said ${ago(moment(row.reported_at), now())}`,
         row.is_active && row.on_since && ` · on for ${span(now() - moment(row.on_since))}`,
         row.run_today_seconds > 0 && ` · ${span(row.run_today_seconds * 1000)} today`)),
+    link.up && is.state !== "unknown" && now() - moment(row.reported_at) > SILENT_MS &&
+      bad("clock", `Its device has said nothing of it for ${span(now() - moment(row.reported_at))}: this may be old.`),
     why(row),
     row.wanted_value !== null && row.current_value !== null && row.output_value !== row.current_value && is.state !== "unknown" &&
       h("p", { class: "note" }, icon("clock"), `growyd drives it to ${level(row.output_value).toLowerCase()}; its device has not said so yet.`),
     row.config_status === "pending" && h("p", { class: "note" }, icon("clock"), "Its device has not confirmed yet that it is set up like this."),
-    row.config_status === "failed" && h("p", { class: "bad" }, icon("error"), `Its device does not take it: ${row.config_error ?? ""} ${row.config_cure ?? ""}`),
+    row.config_status === "failed" && bad("error", `Its device does not take it: ${row.config_error ?? ""} ${row.config_cure ?? ""}`),
     no ? null : controls(row, key),
     said(key),
     h("details", { ontoggle: (event) => { if (event.target.open) unfold(row, key); } }, h("summary", {}, "All who want something of it"), claimed(key)));
@@ -54,7 +57,7 @@ function card(row, no) {
 function why(row) {
   const why = row.why ?? {};
   const lines = [];
-  if (row.emergency) lines.push(h("p", { class: "bad" }, icon("error"), h("strong", {}, "Held by an emergency stop."), " Nothing but off passes until somebody ends it."));
+  if (row.emergency) lines.push(bad("error", h("strong", {}, "Held by an emergency stop."), " Nothing but off passes until somebody ends it."));
   if (why.rank && why.rank !== "default") {
     const until = moment(why.until);
     lines.push(h("p", {}, h("strong", {}, holder(why)), ` wants it ${level(why.claimed_value).toLowerCase()}`,
@@ -62,10 +65,10 @@ function why(row) {
       until ? ` until ${clock(until)}${until > now() ? ` (${span(until - now())} more)` : ""}` : " until that changes", "."));
   } else if (!row.emergency) lines.push(h("p", {}, why.text === "nobody claims it" ? "Nobody wants anything of it: it rests." : sentence(plain(why.text, state))));
   if (why.code && !row.emergency) {
-    lines.push(h("p", { class: "bad" }, icon("warning"), h("strong", {}, "Safety says no: "), sentence(plain(why.message, state)), why.cure && ` ${sentence(plain(why.cure, state))}`,
+    lines.push(bad("warning", h("strong", {}, "Safety says no: "), sentence(plain(why.message, state)), why.cure && ` ${sentence(plain(why.cure, state))}`,
       why.again_at && moment(why.again_at) > now() && ` Possible again in ${span(moment(why.again_at) - now())}.`));
   }
-  if (row.lease_until && row.is_active) lines.push(h("p", { class: "fine" }, `If growyd falls silent, the device switches off by itself at ${clock(moment(row.lease_until))}.`));
+  if (row.lease_until && row.is_active) lines.push(fine(`If growyd falls silent, the device switches off by itself at ${clock(moment(row.lease_until))}.`));
   return h("div", { class: "why" }, lines);
 }
 
@@ -125,7 +128,7 @@ function said(key) {
   const last = answers.get(key);
   if (!last) return null;
   const sign = { busy: "clock", yes: "good", open: "clock", no: "error" }[last.state];
-  return h("p", { class: `answer ${last.state}`, role: "status", "data-answer": last.state }, icon(sign), last.text, last.at && h("span", { class: "fine" }, ` ${ago(last.at, now())}`));
+  return h("p", { class: `answer ${last.state}`, "data-answer": last.state }, icon(sign), h("span", { role: "status" }, last.text), last.at && h("span", { class: "fine" }, ` ${ago(last.at, now())}`));
 }
 
 async function unfold(row, key) {
@@ -139,9 +142,9 @@ async function unfold(row, key) {
 
 function claimed(key) {
   const found = claims.get(key);
-  if (found === undefined) return h("p", { class: "fine" }, "…");
+  if (found === undefined) return fine("…");
   if (typeof found === "string") return h("p", { class: "bad" }, found);
-  if (!found.length) return h("p", { class: "fine" }, "Nobody.");
+  if (!found.length) return fine("Nobody.");
   return h("ol", {}, found.map((claim) => h("li", {}, `${holder(claim)} (${RANKS[claim.rank] ?? claim.rank}): ${level(claim.claimed_value).toLowerCase()}`,
     claim.until && ` until ${clock(moment(claim.until))}`)));
 }
