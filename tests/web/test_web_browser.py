@@ -293,7 +293,7 @@ def test_a_phone_in_the_dark(page: Browser, picture: object) -> None:
     page.prefers("dark")
     reading(page, NAMED[0], "Temperature")
 
-    assert page.js("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 20, 17)"
+    page.wait("getComputedStyle(document.body).backgroundColor === 'rgb(15, 20, 17)'")
     picture("page-phone-dark")
 
 
@@ -326,6 +326,7 @@ return found;
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_stands_out_from_its_ground(page: Browser, scheme: str) -> None:
     page.prefers(scheme)
+    page.wait("document.documentElement.dataset.theme === arguments[0]", scheme)
     for part in ("now", "switches", "rules", "charts", "alarms", "devices"):
         show(page, part)
         assert page.js(CONTRAST) == [], part

@@ -7,7 +7,7 @@ const WORDS = { poor: "poor quality", suspect: "doubtful", stale: "stale", unkno
 /** A person's name of what growyd calls whoever did something: `user:robin`. */
 export const who = (by) => (by ?? "").replace(/^(user|key):/, "");
 
-const deviceOf = (state, espId) => state.devices.find((one) => one.esp_id === espId);
+const deviceOf = (state, espId) => state.byEsp.get(espId);
 
 /** A device's name for people; the id where nobody gave one. */
 export function deviceName(state, espId) {

@@ -3,7 +3,7 @@
 import { now } from "./api.js";
 import { h, render } from "./dom.js";
 import { clock, span } from "./format.js";
-import { icon } from "./icons.js";
+import { icon } from "./pieces.js";
 import { alarms } from "./judge.js";
 import { link, open, reconnect, retry } from "./live.js";
 import { changed, load, loadAll, onChange, soon, state, take } from "./state.js";
@@ -18,7 +18,7 @@ import { switchesView } from "./view-switches.js";
 
 const TABS = [["now", "Now"], ["switches", "Switches"], ["rules", "Rules"], ["charts", "Charts"], ["alarms", "Alarms"], ["devices", "Devices"]];
 const VIEWS = { now: nowView, switches: switchesView, rules: rulesView, charts: chartsView, devices: devicesView };
-const DRAW_MS = 150;
+const DRAW_MS = 250;
 const SHARE = 4; // of the time, at most so much as one in this is spent on drawing: also where a thousand sensors speak
 const POLLS = [["stops", 15000], ["health", 15000], ["rules", 10000], ["actuators", 20000], ["devices", 30000], ["sensors", 60000], ["zones", 60000], ["pending", 30000], ["doctor", 120000]];
 const at = (id) => document.getElementById(id);

@@ -5,7 +5,7 @@ import { moment } from "./format.js";
 
 export const state = {
   session: { phase: "asking", user: null, fault: "" }, // asking, setup, login, in
-  devices: [], pending: [], zones: [], rules: [], stops: [], doctor: [], causes: [], health: null,
+  devices: [], byEsp: new Map(), pending: [], zones: [], rules: [], stops: [], doctor: [], causes: [], health: null,
   sensors: new Map(), // by id; `heard` holds the newest reading
   bySeries: new Map(),
   actuators: new Map(), // by "ESP:gpio"
@@ -32,7 +32,10 @@ export function hindrance(role = "operator") {
 // --- whole lists -----------------------------------------------------------------------------------------------------
 
 const LOADS = {
-  devices: async () => { state.devices = await all("/api/v1/esp/devices"); },
+  devices: async () => {
+    state.devices = await all("/api/v1/esp/devices");
+    state.byEsp = new Map(state.devices.map((one) => [one.esp_id, one]));
+  },
   pending: async () => { state.pending = may("operator") ? (await get("/api/v1/esp/devices/pending")).devices : []; },
   zones: async () => { state.zones = (await get("/api/v1/zones")).zones; },
   sensors: async () => takeSensors(await all("/api/v1/sensors")),
@@ -146,7 +149,7 @@ export function take(said) {
     if (row) Object.assign(row, { current_value: data.value, is_active: data.value > 0, reported_at: new Date(said.timestamp * 1000).toISOString() });
   }
   if (type === "esp_health") {
-    const device = state.devices.find((one) => one.esp_id === data.esp_id);
+    const device = state.byEsp.get(data.esp_id);
     if (device && (data.status === "online" || data.status === "offline")) device.online = data.status === "online";
   }
   if (TELLING.has(type)) note(type, data, said.timestamp);
@@ -156,7 +159,7 @@ export function take(said) {
 function note(type, data, stamp) {
   const text = data.message || data.title || type.replaceAll("_", " ");
   const severity = data.severity ?? (type === "rule_recovered" ? "info" : "warning");
-  const where = [data.rule_name, data.esp_id && `${data.esp_id}${data.gpio === null || data.gpio === undefined ? "" : ` pin ${data.gpio}`}`];
+  const where = [!text.includes(data.rule_name) && data.rule_name, data.esp_id && `${data.esp_id}${data.gpio === null || data.gpio === undefined ? "" : ` pin ${data.gpio}`}`];
   state.notices.unshift({ at: stamp * 1000, severity, text: [...where.filter(Boolean), text].join(": ") });
   state.notices.length = Math.min(state.notices.length, MOST_NOTICES);
 }

@@ -3,7 +3,7 @@
 import { post, now } from "./api.js";
 import { h } from "./dom.js";
 import { ago, clock, plural } from "./format.js";
-import { bad, icon } from "./icons.js";
+import { bad, icon } from "./pieces.js";
 import { deviceName, who } from "./judge.js";
 import { link } from "./live.js";
 import { changed, hindrance, load, state } from "./state.js";

@@ -3,7 +3,7 @@
 import { get, now } from "./api.js";
 import { columns, draw, summary } from "./chart.js";
 import { h } from "./dom.js";
-import { fine } from "./icons.js";
+import { fine } from "./pieces.js";
 import { clock, kind, span } from "./format.js";
 import { changed, state } from "./state.js";
 import { label } from "./view-now.js";

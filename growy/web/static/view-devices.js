@@ -3,7 +3,7 @@
 import { now, post } from "./api.js";
 import { h } from "./dom.js";
 import { ago, span } from "./format.js";
-import { bad, fine, icon } from "./icons.js";
+import { bad, fine, icon, panel } from "./pieces.js";
 import { changed, hindrance, load, state } from "./state.js";
 import { presence, zoneName } from "./view-now.js";
 
@@ -15,10 +15,10 @@ export function devicesView() {
   const waiting = state.devices.filter((one) => one.status === "pending_approval");
   const rest = state.devices.filter((one) => one.status !== "pending_approval");
   return [
-    h("section", { key: "pending", class: "panel" }, h("h2", {}, "Waiting for approval"),
+    panel("Waiting for approval",
       no && waiting.length > 0 && h("p", {}, icon("info"), no),
       waiting.length ? h("div", { class: "cards" }, waiting.map((one) => newcomer(one, no))) : h("p", {}, "No device waits.")),
-    h("section", { key: "known", class: "panel" }, h("h2", {}, "Known devices"),
+    panel("Known devices",
       rest.length ? h("div", { class: "wide" }, h("table", {}, h("thead", {}, h("tr", {}, ["Device", "Zone", "State", "Heartbeat", "WiFi", "Running for", "Firmware"].map((text) => h("th", { scope: "col" }, text)))),
         h("tbody", {}, rest.map(line)))) : h("p", {}, "None yet.")),
   ];

@@ -2,7 +2,7 @@
 
 import { ApiError, accessToken, ask, forget, get, keep, post } from "./api.js";
 import { h } from "./dom.js";
-import { fine } from "./icons.js";
+import { fine } from "./pieces.js";
 import { changed, state } from "./state.js";
 
 let busy = false;

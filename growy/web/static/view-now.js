@@ -3,7 +3,7 @@
 import { now } from "./api.js";
 import { h } from "./dom.js";
 import { NOTHING, ago, clock, kind, number, unitOf, withUnit } from "./format.js";
-import { fine, icon } from "./icons.js";
+import { fine, icon, none } from "./pieces.js";
 import { given, isCurrent, judge, judgeActuator, place, sensorName } from "./judge.js";
 import { link } from "./live.js";
 import { state } from "./state.js";
@@ -13,8 +13,7 @@ const SIGNS = { stale: "clock", error: "error", offline: "cut", lost: "cut", nev
 export function nowView() {
   const devices = state.devices.filter((one) => one.status !== "rejected");
   if (!devices.length) {
-    return h("section", { class: "panel" }, h("h2", {}, "Now"),
-      h("p", {}, state.loaded.has("devices") ? "No device has been heard yet. Switch one on that is provisioned for this Pi: it announces itself." : state.faults.get("devices") ?? "Loading…"));
+    return none("Now", "devices", "No device has been heard yet. Switch one on that is provisioned for this Pi: it announces itself.");
   }
   const zones = new Map();
   for (const device of devices) {
@@ -83,4 +82,4 @@ function output(row) {
     row.why?.code && h("span", { class: "note" }, icon("warning"), "safety says no"));
 }
 
-export const label = (row) => `${sensorName(row)}, ${place(row)} (${state.devices.find((one) => one.esp_id === row.esp_id)?.name || row.esp_id})`;
+export const label = (row) => `${sensorName(row)}, ${place(row)} (${state.byEsp.get(row.esp_id)?.name || row.esp_id})`;

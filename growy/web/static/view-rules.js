@@ -3,7 +3,7 @@
 import { now, post } from "./api.js";
 import { h } from "./dom.js";
 import { ago, clock, moment, plural, span } from "./format.js";
-import { bad, fine, icon } from "./icons.js";
+import { bad, fine, icon, none } from "./pieces.js";
 import { plain } from "./judge.js";
 import { link } from "./live.js";
 import { changed, hindrance, load, state } from "./state.js";
@@ -13,8 +13,7 @@ const faults = new Map();
 
 export function rulesView() {
   if (!state.rules.length) {
-    return h("section", { class: "panel" }, h("h2", {}, "Rules"),
-      h("p", {}, state.loaded.has("rules") ? "There are no rules: nothing is switched by itself." : state.faults.get("rules") ?? "Loading…"));
+    return none("Rules", "rules", "There are no rules: nothing is switched by itself.");
   }
   const no = hindrance();
   return h("section", { class: "zone" }, h("h2", {}, "Rules"),

@@ -3,7 +3,7 @@
 import { get, now, post } from "./api.js";
 import { h } from "./dom.js";
 import { ago, clock, level, moment, span } from "./format.js";
-import { bad, fine, icon } from "./icons.js";
+import { bad, fine, icon, none } from "./pieces.js";
 import { deviceName, judgeActuator, plain } from "./judge.js";
 import { link } from "./live.js";
 import { changed, hindrance, soon, state } from "./state.js";
@@ -19,8 +19,7 @@ const claims = new Map(); // by actuator, where they are unfolded
 export function switchesView() {
   const rows = [...state.actuators.values()];
   if (!rows.length) {
-    return h("section", { class: "panel" }, h("h2", {}, "Switches"),
-      h("p", {}, state.loaded.has("actuators") ? "No actuator is set up yet: growyd has nothing to switch." : state.faults.get("actuators") ?? "Loading…"));
+    return none("Switches", "actuators", "No actuator is set up yet: growyd has nothing to switch.");
   }
   const no = hindrance();
   const zones = new Map();

@@ -1,5 +1,7 @@
-// Signs beside words, never instead of them.
+// What all parts of the page are made of. Signs stand beside words, never instead of them.
+
 import { h } from "./dom.js";
+import { state } from "./state.js";
 
 const PATHS = {
   good: "M3 8.5l3.2 3.2L13 4.8",
@@ -17,6 +19,10 @@ export function icon(name) {
   return h("svg", { class: `icon icon-${name}`, viewBox: "0 0 16 16", "aria-hidden": "true" }, h("path", { d: PATHS[name] }));
 }
 
+/** A part with a title. */
+export const panel = (title, ...what) => h("section", { key: title, class: "panel" }, h("h2", {}, title), what);
+/** In place of an empty list: that it is empty, or why nobody knows. */
+export const none = (title, list, text) => panel(title, h("p", {}, state.loaded.has(list) ? text : state.faults.get(list) ?? "Loading…"));
 export const fine = (...what) => h("p", { class: "fine" }, what);
 export const bad = (sign, ...what) => h("p", { class: "bad" }, icon(sign), what);
 
