@@ -135,8 +135,9 @@ def test_a_chart_of_a_day_has_its_gap_and_can_be_looked_at_closer(page: Browser)
         "return data.some((one, at) => at % 4 === 3 && one > 200)"
     )
     page.drag("[data-chart] .u-over", 0.2, 0.3)
-    page.reads("main", "Show the whole time again")
     page.reads("[data-chart]", "Each point stands for 1 min")
+    page.js("[...document.querySelectorAll('button')].find((one) => one.innerText === 'Up to now').click()")
+    page.reads("[data-chart]", "Each point stands for 5 min")
 
 
 def test_an_actuator_is_switched_its_device_confirms_it_and_the_page_says_who_wants_it(
@@ -420,7 +421,7 @@ def test_who_may_only_look_sees_no_switches_and_is_told_why(page: Browser, garde
     page.reads("#link", "Live")
 
 
-def test_when_growyd_is_gone_the_page_says_so_shows_no_value_as_of_now_and_comes_back(
+def test_when_growyd_is_gone_the_page_says_so_goes_on_trying_to_stop_and_comes_back(
     page: Browser, garden: Garden
 ) -> None:
     air = reading(page, BENCH_B, "Temperature")
@@ -433,8 +434,13 @@ def test_when_growyd_is_gone_the_page_says_so_shows_no_value_as_of_now_and_comes
     assert "not known" in page.text("#stop-state")
     show(page, "switches")
     page.reads(f'[data-actuator="{HEAT_MAT}"]', "Not known now")
+    page.click("#stop-everything")
+    page.reads("#stop-state", "NOT STOPPED YET")
     garden.growyd.start()
     page.reads("#link", "Live", seconds=30)
+    page.reads("#stop-state", "Everything is stopped")  # it has gone on trying
+    garden.growyd.say("POST", "/api/v1/actuators/clear_emergency?wait=0", {})
+    page.reads("#stop-state", "No emergency stop is in force", seconds=30)
     show(page, "now")
     page.there(f'{air}[data-state="fresh"]', seconds=30)
 

@@ -58,6 +58,11 @@ export function judge(row, state, link, now) {
 
 export const isCurrent = (verdict) => verdict.state === "fresh" || verdict.state === "doubtful";
 
+const DAY_MS = 86400000;
+
+/** Whether a sensor that nobody has set up has been gone so long that it is history: replaced, or its device given up. */
+export const isHistory = (row, state, now) => !deviceOf(state, row.esp_id) || (!row.config_id && row.heard && now - row.heard.at > DAY_MS);
+
 /** An actuator's state for people: `{state, word}`; `state` is on, off, unknown or offline. */
 export function judgeActuator(row, state, link) {
   const device = deviceOf(state, row.esp_id);
@@ -84,6 +89,7 @@ export function alarms(state, link, now) {
       say(`offline:${device.esp_id}`, "error", `Device ${device.name || device.esp_id} is offline`, device.last_seen ? `Last heard ${span(now - Date.parse(device.last_seen))} ago. Look after its power and its WiFi` : "It has not been heard yet");
   }
   for (const row of state.sensors.values()) {
+    if (isHistory(row, state, now)) continue;
     const name = `${sensorName(row)} on ${deviceName(state, row.esp_id)}`;
     const verdict = judge(row, state, link, now);
     if (verdict.state === "stale" || verdict.state === "error")

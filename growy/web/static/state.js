@@ -81,6 +81,7 @@ export async function load(name) {
   jobs.set(name, job);
   clearTimeout(job.timer);
   job.timer = null;
+  if (job.running) job.again = true; // what runs may have been answered before whatever is to be seen now
   if (job.running || state.session.phase !== "in") return;
   job.running = true;
   try {

@@ -43,7 +43,9 @@ export function chartsView() {
     h("section", { key: "choose", class: "panel controls" }, h("h2", {}, "Charts"),
       h("div", { class: "row", role: "group", "aria-label": "How long" }, RANGES.map(([name, text]) =>
         h("button", { key: name, type: "button", "data-range": name, "aria-pressed": String(!shown.zoom && name === shown.range), onclick: () => { shown.zoom = null; shown.range === name ? refresh() : go(shown.ids, name); } }, text))),
-      shown.zoom && h("button", { type: "button", onclick: () => { shown.zoom = null; refresh(); } }, "Show the whole time again"),
+      shown.ids.length > 0 && h("div", { class: "row", role: "group", "aria-label": "Which part" },
+        [["Earlier", -0.5, 1], ["Later", 0.5, 1], ["Closer", 0, 0.5], ["Wider", 0, 2]].map(([text, by, size]) => h("button", { key: text, type: "button", onclick: () => move(by, size) }, text)),
+        shown.zoom && h("button", { type: "button", onclick: () => { shown.zoom = null; refresh(); } }, "Up to now")),
       shown.ids.length < MOST && h("label", {}, shown.ids.length ? "Add " : "Sensor ",
         h("select", { "aria-label": "Sensor to show", onchange: (event) => { const id = event.target.value; event.target.value = ""; if (id) go([...shown.ids, id], shown.range); } },
           h("option", { value: "", key: "" }, "choose…"), others.map((row) => h("option", { key: row.id, value: row.id }, label(row)))))),
@@ -73,6 +75,15 @@ function window_() {
   if (shown.zoom) return shown.zoom;
   const end = now() / 1000;
   return [end - RANGES.find(([name]) => name === shown.range)[2], end];
+}
+
+/** Another part of the time: so many widths further, of another width. */
+function move(by, size) {
+  const [from, to] = window_();
+  const middle = (from + to) / 2 + by * (to - from);
+  const half = Math.max(30, (size * (to - from)) / 2);
+  shown.zoom = [middle - half, middle + half];
+  refresh();
 }
 
 /** The resolution that a picture of so many seconds deserves. */

@@ -2,9 +2,9 @@
 
 import { now } from "./api.js";
 import { h } from "./dom.js";
-import { NOTHING, ago, clock, kind, number, unitOf, withUnit } from "./format.js";
+import { NOTHING, ago, clock, kind, number, plural, unitOf, withUnit } from "./format.js";
 import { fine, icon, none } from "./pieces.js";
-import { given, isCurrent, judge, judgeActuator, place, sensorName } from "./judge.js";
+import { given, isCurrent, isHistory, judge, judgeActuator, place, sensorName } from "./judge.js";
 import { link } from "./live.js";
 import { state } from "./state.js";
 
@@ -50,7 +50,9 @@ export function presence(device) {
   return device.online ? { sign: "good", word: "online", bad: false } : { sign: "cut", word: "offline", bad: true };
 }
 
-function card(device, sensors, actuators) {
+function card(device, every, actuators) {
+  const sensors = every.filter((row) => !isHistory(row, state, now()));
+  const gone = every.length - sensors.length;
   const there = presence(device);
   return h("article", { key: device.esp_id, class: "card", "data-esp": device.esp_id, "aria-label": device.name || device.esp_id },
     h("header", {},
@@ -58,6 +60,7 @@ function card(device, sensors, actuators) {
       h("p", { class: there.bad ? "status bad" : "status" }, icon(there.sign), there.word,
         h("span", { class: "fine" }, ` · ${device.name ? `${device.esp_id} · ` : ""}heartbeat ${ago(device.last_seen && Date.parse(device.last_seen), now())}`))),
     sensors.length ? h("ul", { class: "readings" }, sensors.map((row) => reading(row, sensors.filter((other) => given(other) === given(row) && other.sensor_type === row.sensor_type).length > 1))) : fine("No sensor has sent anything yet."),
+    gone > 0 && fine(`Not shown: ${plural(gone, "sensor")} that nobody has set up, silent for more than a day.`),
     actuators.length > 0 && h("ul", { class: "outputs" }, actuators.map(output)));
 }
 
