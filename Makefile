@@ -23,10 +23,12 @@ lint: $(DEV)
 bench: $(DEV)
 	$(BIN)/python -m bench.convert
 	$(BIN)/python -m bench.store
+	$(BIN)/python -m bench.migrate
 	$(BIN)/python -m bench.wire
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.fleet
 	$(BIN)/python -m bench.rules
+	$(BIN)/python -m bench.login
 	$(BIN)/python -m bench.replay
 	$(BIN)/python -m bench.control
 	$(BIN)/python -m bench.ingest

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from growy.config.broker_url import BrokerUrl, mask_url, parse_listen, require_loopback
+from growy.config.broker_url import BrokerUrl, mask_url, parse_listen, require_address
 from growy.config.setting import setting
 from growy.config.webhooks import parse_webhooks
 
@@ -50,6 +50,15 @@ class BrokerConfig:
     )
     ca_file: str = setting("", "CA certificate for mqtts://; default the system's.")
     keepalive: int = setting(60, "MQTT keep-alive, seconds.", at_least=5, at_most=3600)
+    password_file: str = setting(
+        "/etc/mosquitto/growyd/passwd",
+        "Mosquitto's password_file, for logins set up through growyd, which must be able to write its folder.",
+    )
+    pid_file: str = setting(
+        "",
+        "Mosquitto's pid_file, if growyd may signal it: then growyd itself makes it read a changed password file. "
+        "Empty: growyd-mosquitto.path of systemd does.",
+    )
     inflight_window: int = setting(
         0,
         "How many unacknowledged messages the broker sends ahead (Mosquitto: max_inflight_messages). "
@@ -155,12 +164,16 @@ class WebConfig:
     """[web]: HTTP and WebSocket, one port."""
 
     host: str = setting(
-        "127.0.0.1", "Address to listen on. Loopback only until login exists.", check=require_loopback
+        "127.0.0.1",
+        "Address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 for everybody in the network.",
+        check=require_address,
     )
     port: int = setting(8000, "Port for HTTP and WebSocket; 0 picks a free one.", at_least=0, at_most=65535)
     socket: str = setting(
         "", "Unix socket for the local CLI; default {node.data_dir}/growyd.sock, - for none."
     )
+    cert_file: str = setting("", "Certificate for HTTPS, PEM; with key_file. `growyd certs` makes both.")
+    key_file: str = setting("", "Key of the certificate, PEM, readable for growyd alone.")
     max_connections: int = setting(200, "Open connections at most.", at_least=1, at_most=10_000)
     max_header: int = setting(16_384, "Request line and headers, bytes.", at_least=1024, at_most=1_048_576)
     max_body: int = setting(1_048_576, "Request body, bytes.", at_least=1024, at_most=67_108_864)

@@ -36,8 +36,8 @@ class Admission:
 class Credentials(Protocol):
     """What knows tokens and keys. Never waits."""
 
-    def of_token(self, token: str) -> Admission:
-        """Raises Unauthorized."""
+    def of_token(self, token: str, peer: Peer) -> Admission:
+        """Of an access token, or a key where only a token can be sent. Raises Unauthorized."""
         ...
 
     def of_key(self, key: str, peer: Peer) -> Admission:
@@ -88,11 +88,11 @@ class Gate:
             scheme, _, token = said.decode("latin-1").partition(" ")
             if scheme.lower() != "bearer":
                 raise Unauthorized(NOT_VALID)
-            return self._credentials.of_token(_short(token.strip()))
+            return self._credentials.of_token(_short(token.strip()), peer)
         if (said := headers.get(b"x-api-key")) is not None:
             return self._credentials.of_key(_short(said.decode("latin-1").strip()), peer)
         if query and (token := dict(parse_qsl(query)).get("token", "")):
-            return self._credentials.of_token(_short(token))
+            return self._credentials.of_token(_short(token), peer)
         raise Unauthorized(NOT_VALID)
 
 

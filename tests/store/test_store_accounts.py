@@ -71,7 +71,7 @@ async def test_two_users_never_share_a_name_or_an_address(store: Store, other: U
 
 async def test_the_version_before_keeps_what_it_had(tmp_path: Path) -> None:
     db = apsw.Connection(str(tmp_path / REGISTRY_FILE))
-    before = next(i for i, step in enumerate(REGISTRY_MIGRATIONS) if step.__name__ == "_registry_4")
+    before = next(i for i, step in enumerate(REGISTRY_MIGRATIONS) if step.__name__ == "_registry_accounts")
     migrate(db, REGISTRY_MIGRATIONS[:before])
     db.execute("INSERT INTO keyed VALUES ('k', 'v')")
     db.close()

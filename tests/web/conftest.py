@@ -18,8 +18,10 @@ import trio
 import trio.testing
 from rig.control import control_over
 from rig.esp import Air, Esp, wall_ms
+from rig.logins import no_logins
 from rig.people import api_key
 
+from growy.broker.logins import BrokerLogins
 from growy.config import SensorsConfig, StoreConfig, WebConfig
 from growy.control.control import Control
 from growy.fleet.fleet import Fleet
@@ -59,6 +61,7 @@ class House:
     accounts: Accounts
     notes: list[AuditEntry]
     """What the accounts tell the audit trail."""
+    logins: BrokerLogins = attrs.field(factory=no_logins)
     vitals: Vitals = WELL
 
     def health(self) -> Health:
@@ -75,6 +78,7 @@ class House:
             control=self.control,
             zones=self.zones,
             hub=self.hub,
+            broker_logins=self.logins,
             accounts=self.accounts,
             gate=Gate(self.accounts),
             health=self.health,

@@ -18,6 +18,8 @@ from growy.model.people import LOCAL, Peer, Role
 from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.accounts.logins import ACCESS_S, REFRESH_S, REMEMBERED_S
 from growy.web.accounts.passwords import MOST_WAITING, Hasher
+from growy.web.accounts.sessions import CACHED, MOST_SESSIONS
+from growy.web.accounts.tokens import Claims, TokenKind
 
 AUTH = "/api/v1/auth"
 ANN = {
@@ -265,16 +267,18 @@ async def test_logging_out_everywhere_ends_all_also_after_a_restart(
         assert (late.status, late.json()["detail"]) == (401, text)
     after = await reopened(house, tmp_path, wall)
     with pytest.raises(Exception, match="logout all devices"):
-        after.of_token(other["access_token"])
+        after.of_token(other["access_token"], Peer("127.0.0.1"))
     fresh = await logged_in(at)
-    assert (await reopened(house, tmp_path, wall)).of_token(fresh["access_token"]).caller.name == "ann"
+    assert (await reopened(house, tmp_path, wall)).of_token(
+        fresh["access_token"], Peer("127.0.0.1")
+    ).caller.name == "ann"
 
 
 async def test_tokens_and_keys_outlive_a_restart(at: Any, house: Any, tmp_path: Path, wall: Wall) -> None:
     tokens = await made(at)
     secret, _ = await house.accounts.administration.add_key("pi", Role.VIEWER, caller=LOCAL)
     after = await reopened(house, tmp_path, wall)
-    assert after.of_token(tokens["access_token"]).caller.by == "user:ann"
+    assert after.of_token(tokens["access_token"], Peer("127.0.0.1")).caller.by == "user:ann"
     assert after.of_key(secret, Peer("127.0.0.1")).caller.by == "key:pi"
     assert await after.logins.refresh(tokens["refresh_token"], Peer("127.0.0.1"))
     assert not after.logins.setup_required
@@ -330,6 +334,9 @@ async def test_a_strangers_guesses_outlast_a_restart_and_do_not_lock_the_owner_o
     for elsewhere in (stranger, Peer("192.168.1.67")):
         with pytest.raises(Exception, match="Too many attempts"):
             await after.logins.login("ann", ANN["password"], remember=False, peer=elsewhere)
+    proxied = Peer("127.0.0.1", forwarded=True)
+    with pytest.raises(GrowyError, match="Too many attempts"):
+        await after.logins.login("ann", ANN["password"], remember=False, peer=proxied)
     for home in (Peer("127.0.0.1"), Peer("", local=True)):
         assert await after.logins.login("ann", ANN["password"], remember=False, peer=home)
 
@@ -373,3 +380,34 @@ async def test_what_was_done_says_by_whom(at: Any, house: Any) -> None:
     reply = await at.ask("POST", "/api/v1/esp/devices", {"device_id": "ESP_00AA01"}, **bearer(tokens))
     assert reply.status in (200, 201), reply.body
     assert house.fleet.need("ESP_00AA01").record.decided_by == "user:ann"
+
+
+async def test_what_is_remembered_of_tokens_and_sessions_is_bounded(at: Any, house: Any) -> None:
+    await made(at)
+    logins, sessions = house.accounts.logins, house.accounts._core.sessions
+    first = await logins.login("ann", ANN["password"], remember=False, peer=Peer("", local=True))
+    (user,) = house.accounts.administration.users()
+    for _ in range(MOST_SESSIONS + 5):
+        async with house.accounts._core.turn:
+            await logins._begin(user, False, Peer("", local=True))
+    assert len(sessions) == MOST_SESSIONS
+    with pytest.raises(GrowyError, match="revoked"):
+        house.accounts.of_token(first[0].access, Peer("127.0.0.1"))
+    signer, session = house.accounts._core.signer, sessions.of_user(user.id)[-1]
+    now_s = house.accounts._core.wall_ms() // 1000
+    for number in range(CACHED + 50):
+        claims = Claims(
+            kind=TokenKind.ACCESS,
+            user_id=user.id,
+            session=session.id,
+            version=user.token_version,
+            issued_s=now_s - number,
+            expires_s=now_s + 60,
+        )
+        assert house.accounts.of_token(signer.sign(claims), Peer("127.0.0.1")).caller.name == "ann"
+    assert len(sessions._checked) == CACHED
+
+
+async def test_a_key_may_come_where_a_token_is_expected(at: Any, house: Any) -> None:
+    secret, _ = await house.accounts.administration.add_key("prometheus", Role.VIEWER, caller=LOCAL)
+    assert (await at.ask("GET", "/api/v1/sensors", Authorization=f"Bearer {secret}")).status == 200

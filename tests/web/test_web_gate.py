@@ -41,6 +41,7 @@ VIEWER GET /api/v1/auth/me
 VIEWER POST /api/v1/auth/logout
 VIEWER PATCH /api/v1/users/me/password
 VIEWER GET /api/v1/audit/event-types
+VIEWER GET /api/v1/auth/mqtt/status
 VIEWER GET /api/v1/couplings
 VIEWER GET /api/v1/deadletters
 VIEWER GET /api/v1/esp/devices
@@ -141,6 +142,7 @@ ADMIN GET /api/v1/users/{user_id}
 ADMIN PATCH /api/v1/users/{user_id}
 ADMIN DELETE /api/v1/users/{user_id}
 ADMIN POST /api/v1/users/{user_id}/reset-password
+ADMIN POST /api/v1/auth/mqtt/configure
 ADMIN POST /api/v1/esp/devices/{esp_id}/emergency-token
 """
 """Method and path, and the least role that is let in. A new endpoint needs a line, and a thought: who may do harm

@@ -37,7 +37,6 @@ def test_a_day_of_guessing_is_a_few_hundred_guesses() -> None:
 def test_one_address_guesses_slowly_whatever_names_it_tries() -> None:
     lockout, made = Lockout({}), 0
     for second in range(3600):
-        made += guesses(lockout, STRANGER, 1, f"user{second}") if second == 0 else 0
         try:
             lockout.begin(f"user{second}", STRANGER, second * 1000, at_home=False)
         except TooManyAttempts:

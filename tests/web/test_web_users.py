@@ -105,7 +105,7 @@ async def test_a_role_counts_at_once_without_a_new_login(client: Any) -> None:
 async def test_whoever_lost_the_account_is_out_at_once(client: Any, house: Any, how: str) -> None:
     path = f"{USERS}/{(await client.ask('POST', USERS, BOB)).json()['id']}"
     tokens = (await login(client)).json()["tokens"]
-    admission = house.accounts.of_token(tokens["access_token"])
+    admission = house.accounts.of_token(tokens["access_token"], Peer("127.0.0.1"))
     if how == "deactivated":
         await client.ask("PATCH", path, {"is_active": False})
     elif how == "deleted":

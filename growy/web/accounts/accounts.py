@@ -17,7 +17,7 @@ from growy.store import AccountBatch, Store
 from growy.web.accounts.administration import Administration
 from growy.web.accounts.core import Core
 from growy.web.accounts.directory import Directory
-from growy.web.accounts.keys import Keys
+from growy.web.accounts.keys import PREFIX, Keys
 from growy.web.accounts.lockout import Lockout
 from growy.web.accounts.logins import Logins
 from growy.web.accounts.sessions import Sessions
@@ -29,6 +29,8 @@ log = get_log(__name__)
 
 STRIKES_S = 1.0
 """Failed logins are on the card so much later, together."""
+REMIND_S = 3.0
+"""So long after the start the log says that there is no user: who makes one at once needs no reminder."""
 TIDY_S = 900.0
 """Last uses of keys are written, and sessions that are over deleted, so often."""
 
@@ -51,8 +53,13 @@ class Accounts:
         self.logins = Logins(core)
         self.administration = Administration(core)
 
-    def of_token(self, token: str) -> Admission:
-        """Raises Unauthorized, TokenExpired."""
+    def of_token(self, token: str, peer: Peer) -> Admission:
+        """Of an access token; or of a key, from programs that know no header but Authorization.
+
+        Raises Unauthorized, TokenExpired.
+        """
+        if token.startswith(PREFIX):
+            return self.of_key(token, peer)
         return self._core.sessions.admission(token)
 
     def of_key(self, key: str, peer: Peer) -> Admission:
@@ -70,15 +77,14 @@ class Accounts:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Writes what no answer waits for. A disk that refuses only delays it."""
-        if self.logins.setup_required:
-            log.warning(
-                "no user yet: make the first one with `growyd user add NAME`, or in the browser",
-                setup_code_for_other_machines=self.logins.setup_code,
-            )
         task_status.started()
-        tidy_at = trio.current_time() + TIDY_S
+        began = trio.current_time()
+        tidy_at, reminded = began + TIDY_S, False
         while True:
             await trio.sleep(STRIKES_S)
+            if not reminded and trio.current_time() >= began + REMIND_S:
+                reminded = True
+                self._remind()
             try:
                 await self.logins.write_strikes()
                 if trio.current_time() >= tidy_at:
@@ -86,6 +92,13 @@ class Accounts:
                     await self.tidy()
             except StoreError as error:
                 log.once_per("accounts not written").warning("accounts not written", error=str(error))
+
+    def _remind(self) -> None:
+        if self.logins.setup_required:
+            log.warning(
+                "no user yet: make the first one with `growyd user add NAME`, or in the browser",
+                setup_code_for_other_machines=self.logins.setup_code,
+            )
 
     async def tidy(self) -> None:
         """Writes the last uses of keys, and ends the sessions whose time is over. Raises StoreError."""

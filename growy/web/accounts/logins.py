@@ -224,7 +224,8 @@ class Logins:
         core = self._core
         if not peer.local and self._under_way[peer.address] >= AT_ONCE:
             raise TooManyAttempts("Another login of yours is under way", details={"retry_after_s": 1})
-        at_home = core.sessions.at_home(user, peer.address)
+        # Behind a proxy everybody has its address: nobody is known by it.
+        at_home = not peer.forwarded and core.sessions.at_home(user, peer.address)
         try:
             core.lockout.begin(account, peer, core.wall_ms(), at_home=at_home)
         except TooManyAttempts as error:

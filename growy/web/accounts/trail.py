@@ -24,7 +24,8 @@ class Trail:
     def __init__(self, note: Callable[[AuditEntry], None], wall_ms: Callable[[], int]) -> None:
         self._note = note
         self._wall_ms = wall_ms
-        self._refusals = TokenBucket(_BURST, _PER_MINUTE / 60)
+        self._refusals: dict[str, TokenBucket] = {}
+        """By kind of event: a flood of wrong keys must not hide a wrong password."""
 
     def done(self, event_type: str, who: str, message: str, by: str, peer: Peer | None = None) -> None:
         """Something that somebody did who may.
@@ -37,7 +38,8 @@ class Trail:
 
     def refused(self, event_type: str, who: str, message: str, by: str, peer: Peer) -> None:
         """Something that somebody tried."""
-        if self._refusals.take(trio.current_time()):
+        bucket = self._refusals.setdefault(event_type, TokenBucket(_BURST, _PER_MINUTE / 60))
+        if bucket.take(trio.current_time()):
             self._write(event_type, who, message, by, peer, AuditSeverity.WARNING)
 
     def _write(

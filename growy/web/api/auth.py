@@ -11,21 +11,24 @@ from growy.model.people import Role
 from growy.web.accounts.logins import Tokens
 from growy.web.accounts.passwords import MOST
 from growy.web.answers import Response, answer, iso
+from growy.web.inputs import Secret
 from growy.web.router import Auth, Call, Endpoint
 
 _AUTH = "/api/v1/auth"
 
 
-def password_field() -> str:
-    """How many characters it must have says whoever sets it; to log in, none is too short to be tried."""
-    return attrs.field(validator=v.max_len(MOST), repr=False)
+def short(_: object, attribute: attrs.Attribute[Secret], said: Secret) -> None:
+    """Of a password. How many characters it must have says whoever sets one; to log in, none is too short to be
+    tried."""
+    if len(said) > MOST:
+        raise ValueError(f"Length of '{attribute.name}' must be <= {MOST}")
 
 
 @attrs.frozen(kw_only=True)
 class LoginBody:
     username: str = attrs.field(validator=[v.min_len(1), v.max_len(254)])
     """Or the e-mail address."""
-    password: str = password_field()
+    password: Secret = attrs.field(validator=short, repr=False)
     remember_me: bool = False
 
 
@@ -34,22 +37,22 @@ class LoginForm:
     """As OAuth2 has it."""
 
     username: str = attrs.field(validator=[v.min_len(1), v.max_len(254)])
-    password: str = password_field()
+    password: Secret = attrs.field(validator=short, repr=False)
 
 
 @attrs.frozen(kw_only=True)
 class SetupBody:
     username: str
-    password: str = password_field()
+    password: Secret = attrs.field(validator=short, repr=False)
     email: str | None = None
     full_name: str | None = attrs.field(default=None, validator=v.optional(v.max_len(100)))
-    setup_code: str = attrs.field(default="", validator=v.max_len(64), repr=False)
+    setup_code: Secret = attrs.field(default=Secret(""), validator=v.max_len(64), repr=False)
 
 
 @attrs.frozen(kw_only=True)
 class RegisterBody:
     username: str
-    password: str = password_field()
+    password: Secret = attrs.field(validator=short, repr=False)
     email: str | None = None
     full_name: str | None = attrs.field(default=None, validator=v.optional(v.max_len(100)))
     role: Role = Role.VIEWER
@@ -57,12 +60,12 @@ class RegisterBody:
 
 @attrs.frozen(kw_only=True)
 class RefreshBody:
-    refresh_token: str = attrs.field(validator=v.max_len(4096), repr=False)
+    refresh_token: Secret = attrs.field(validator=v.max_len(4096), repr=False)
 
 
 @attrs.frozen(kw_only=True)
 class LogoutBody:
-    refresh_token: str | None = attrs.field(default=None, repr=False)
+    refresh_token: Secret | None = attrs.field(default=None, repr=False)
     """Taken for the sake of clients that send it: the session ends with all its tokens."""
     all_devices: bool = False
 

@@ -12,7 +12,8 @@ from growy.model.errors import Invalid
 from growy.model.people import Role, Scope
 from growy.web.accounts.administration import UserEdit
 from growy.web.answers import Response, answer, iso
-from growy.web.api.auth import RegisterBody, add_user, password_field, user_record
+from growy.web.api.auth import RegisterBody, add_user, short, user_record
+from growy.web.inputs import Secret
 from growy.web.router import Auth, Call, Endpoint
 
 _USERS, _USER = "/api/v1/users", "/api/v1/users/{user_id}"
@@ -29,13 +30,13 @@ class UserEditBody:
 
 @attrs.frozen(kw_only=True)
 class NewPasswordBody:
-    new_password: str = password_field()
+    new_password: Secret = attrs.field(validator=short, repr=False)
 
 
 @attrs.frozen(kw_only=True)
 class OwnPasswordBody:
-    current_password: str = password_field()
-    new_password: str = password_field()
+    current_password: Secret = attrs.field(validator=short, repr=False)
+    new_password: Secret = attrs.field(validator=short, repr=False)
 
 
 @attrs.frozen(kw_only=True)
