@@ -132,7 +132,7 @@ setInterval(() => {
   if (state.tab === "rules" && link.up) soon("rules", 1000);
   changed();
 }, 1000);
-window.addEventListener("hashchange", route);
+window.addEventListener("hashchange", () => (location.hash.startsWith("#token=") ? begin() : route()));
 document.addEventListener("visibilitychange", () => document.hidden || loadAll());
 window.addEventListener("themed", redraw);
 begin();

@@ -46,8 +46,8 @@ export function chartsView() {
       shown.ids.length > 0 && h("div", { class: "row", role: "group", "aria-label": "Which part" },
         [["Earlier", -0.5, 1], ["Later", 0.5, 1], ["Closer", 0, 0.5], ["Wider", 0, 2]].map(([text, by, size]) => h("button", { key: text, type: "button", onclick: () => move(by, size) }, text)),
         shown.zoom && h("button", { type: "button", onclick: () => { shown.zoom = null; refresh(); } }, "Up to now")),
-      shown.ids.length < MOST && h("label", {}, shown.ids.length ? "Add " : "Sensor ",
-        h("select", { "aria-label": "Sensor to show", onchange: (event) => { const id = event.target.value; event.target.value = ""; if (id) go([...shown.ids, id], shown.range); } },
+      shown.ids.length < MOST && h("label", {}, shown.ids.length ? "Add a sensor " : "Sensor ",
+        h("select", { onchange: (event) => { const id = event.target.value; event.target.value = ""; if (id) go([...shown.ids, id], shown.range); } },
           h("option", { value: "", key: "" }, "choose…"), others.map((row) => h("option", { key: row.id, value: row.id }, label(row)))))),
     !shown.ids.length && h("p", { key: "none", class: "panel" }, rows.length ? "Choose a sensor above, or select one under Now." : "No sensor has sent anything yet."),
     shown.ids.map((id) => one(id)),
@@ -60,7 +60,7 @@ function one(id) {
   if (!row) return h("p", { key: id, class: "panel" }, state.loaded.has("sensors") ? "This sensor is gone." : "Loading…");
   return h("section", { key: id, class: "panel", "data-chart": id, "data-points": chart.data ? String(chart.data[0].length) : null, "aria-label": label(row) },
     h("div", { class: "row" }, h("h3", {}, label(row)),
-      h("button", { type: "button", "aria-label": `Take ${kind(row.sensor_type)} away`, onclick: () => go(shown.ids.filter((other) => other !== id), shown.range) }, "Take away")),
+      h("button", { type: "button", "aria-label": `Take away ${kind(row.sensor_type)}`, onclick: () => go(shown.ids.filter((other) => other !== id), shown.range) }, "Take away")),
     chart.fault && h("p", { class: "bad", role: "status" }, chart.fault),
     h("div", { class: "plot", own: true, role: "img", "aria-label": chart.data ? `Chart. ${summary(chart.data, row.unit)}` : "Chart", made: (box) => { const held = of(id); held.box = box; paint(id); } }),
     fine(chart.data ? `${summary(chart.data, row.unit)} ${chart.grain} Drag over a part to look closer.` : "Loading…"));

@@ -46,7 +46,7 @@ function card(rule, no) {
       seen.since && ` · so for ${span(now() - moment(seen.since))}`),
     rule.runs_on_device && fine("Its device runs it by itself when growyd is away."),
     h("div", { class: "controls" },
-      h("button", { type: "button", role: "switch", "aria-checked": String(rule.enabled), disabled: no !== null || !link.up, onclick: () => toggle(rule), "aria-label": `Rule ${rule.name}` },
+      h("button", { type: "button", role: "switch", "aria-checked": String(rule.enabled), disabled: no !== null || !link.up, onclick: () => toggle(rule), "aria-label": `Switched ${rule.enabled ? "on" : "off"}: ${rule.name}` },
         icon(rule.enabled ? "good" : "off"), rule.enabled ? "Switched on" : "Switched off"),
       no === null && h("button", { type: "button", "data-try": true, disabled: trials.get(rule.id)?.busy || Boolean(rule.fault), onclick: () => tryIt(rule) }, "What would it do now?")),
     faults.has(rule.id) && h("p", { class: "bad", role: "status" }, icon("error"), faults.get(rule.id)),

@@ -10,7 +10,7 @@ import { changed, hindrance, soon, state } from "./state.js";
 import { zoneName } from "./view-now.js";
 
 const RANKS = { safety: "the safety machine", person: "a person", critical: "a critical rule", rule: "a rule", default: "nobody" };
-const TIMES = [["0", "no longer than its longest run"], ["60", "for 1 minute"], ["300", "for 5 minutes"], ["900", "for 15 minutes"], ["3600", "for 1 hour"]];
+const TIMES = [["0", "until changed, at most its longest run"], ["60", "for 1 minute"], ["300", "for 5 minutes"], ["900", "for 15 minutes"], ["3600", "for 1 hour"]];
 const SILENT_MS = 150000; // devices tell of each actuator every 30 s
 const answers = new Map(); // by actuator: {state, text} of what was switched last
 const choices = new Map(); // by actuator: {duration, percent}
