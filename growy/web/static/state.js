@@ -53,19 +53,10 @@ const LOADS = {
     }
     state.causes = state.health.causes ?? [];
   },
-  doctor: async () => { state.doctor = ((await ifThere("/api/v1/doctor"))?.findings ?? []).filter((one) => one.level !== "green"); },
+  doctor: async () => { state.doctor = (await get("/api/v1/doctor")).findings.filter((one) => one.level !== "green"); },
 };
 const GAP_MS = { sensors: 2000, doctor: 60000, zones: 3000, devices: 1000, rules: 1000 };
 const jobs = new Map();
-
-async function ifThere(path) {
-  try {
-    return await get(path);
-  } catch (error) {
-    if (error.status === 404 || error.status === 403) return null;
-    throw error;
-  }
-}
 
 /** Loads a list soon: wishes that come close together are one question, and one at a time. */
 export function soon(name, delay = 150) {
