@@ -406,6 +406,29 @@ def test_an_access_token_that_has_run_out_is_renewed_without_a_word(page: Browse
     assert page.js("return JSON.parse(sessionStorage.getItem('growy.tokens')).access") != "run.out.long-ago"
 
 
+def test_a_login_that_will_run_out_is_renewed_before_and_nothing_is_cut_off(
+    page: Browser, garden: Garden
+) -> None:
+    old = page.js(
+        "const held = JSON.parse(sessionStorage.getItem('growy.tokens'));"
+        "sessionStorage.setItem('growy.tokens', JSON.stringify({...held, until: Date.now() + 60000}));"
+        "return held.access"
+    )
+    page.go(garden.origin)
+    page.reads("#link", "Live")
+    streams = len([one for one in page.requests() if "/ws/" in one])
+    page.js(
+        "window.wasCut = false; new MutationObserver(() => { wasCut ||= !!document.querySelector('.link.down') })"
+        ".observe(document.querySelector('#top'), {subtree: true, childList: true, attributes: true})"
+    )
+
+    page.wait("JSON.parse(sessionStorage.getItem('growy.tokens')).access !== arguments[0]", old)
+    air = reading(page, BENCH_B, "Temperature")
+    page.wait("document.querySelector(arguments[0]).innerText !== arguments[1]", air, page.text(air))
+    assert len([one for one in page.requests() if "/ws/" in one]) == streams + 1
+    assert page.js("return wasCut") is False
+
+
 def test_who_may_only_look_sees_no_switches_and_is_told_why(page: Browser, garden: Garden) -> None:
     viewer = {"username": "guest", "password": PASSWORD, "role": "viewer"}
     garden.say("POST", "/api/v1/auth/register", viewer)

@@ -2,6 +2,7 @@
 
 const LONGEST_MS = 30000;
 const PLACE = "growy.tokens";
+const EARLY_MS = 120000;
 const LOCK = "growy.renewing";
 const LOCKED_MS = 5000;
 
@@ -27,10 +28,16 @@ export const accessToken = () => tokens?.access ?? null;
 /** growyd's time in Unix ms: ages must not depend on how this computer's clock is set. */
 export const now = () => Date.now() + skew;
 
-/** Keeps a login: over a restart of the browser only where `remember`. */
-export function keep(access, refresh, remember) {
+/** Whether the login must be renewed now, so that nothing is cut off meanwhile. */
+export const runsOut = () => Boolean(tokens?.refresh && tokens.until && Date.now() > tokens.until - EARLY_MS);
+
+/** Keeps a login (`said`: the server's `tokens`): over a restart of the browser only where `remember`. */
+export function keep(said, remember) {
   forget();
-  tokens = { access, refresh: refresh ?? null, remember: Boolean(remember) };
+  tokens = {
+    access: said.access_token, refresh: said.refresh_token ?? null, remember: Boolean(remember),
+    until: said.expires_in ? Date.now() + said.expires_in * 1000 : null,
+  };
   (remember ? localStorage : sessionStorage).setItem(PLACE, JSON.stringify(tokens));
 }
 
@@ -102,7 +109,7 @@ async function exchange() {
     const said = await once("POST", "/api/v1/auth/refresh", { refresh_token: held.refresh });
     const fresh = said.json?.tokens;
     if (said.ok && fresh) {
-      keep(fresh.access_token, fresh.refresh_token ?? held.refresh, held.remember);
+      keep({ refresh_token: held.refresh, ...fresh }, held.remember);
       return true;
     }
     if (said.status === 0 || said.status >= 500 || said.status === 429) return false; // not a no: only no answer

@@ -1,6 +1,6 @@
 // The live stream: connects, says when it is cut off and since when, and comes back with growing pauses.
 
-import { accessToken, now, renew } from "./api.js";
+import { accessToken, now, renew, runsOut } from "./api.js";
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30000;
@@ -14,6 +14,7 @@ export const link = { up: false, since: now(), nextTry: null, tries: 0 };
 let socket = null;
 let timer = null;
 let heard = 0;
+let relieving = false;
 let on = { message() {}, change() {} };
 const clientId = `page-${Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 
@@ -46,20 +47,24 @@ function connect() {
   const token = accessToken();
   const query = token ? `?token=${encodeURIComponent(token)}` : "";
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  const before = socket;
   const mine = new WebSocket(`${scheme}//${location.host}/api/v1/ws/realtime/${clientId}${query}`);
   socket = mine;
   heard = Date.now();
   mine.onmessage = (event) => {
     heard = Date.now();
     const said = JSON.parse(event.data);
-    if (said.type === "connection_established") came();
+    if (said.type === "connection_established") {
+      before?.close(1000);
+      came();
+    }
     on.message(said);
   };
   mine.onclose = (event) => mine === socket && gone(event.code);
 }
 
 function came() {
-  Object.assign(link, { up: true, since: now(), tries: 0 });
+  Object.assign(link, { up: true, since: link.up ? link.since : now(), tries: 0 });
   on.change();
 }
 
@@ -76,8 +81,16 @@ async function gone(code) {
   on.change();
 }
 
+/** A login does not last: the stream goes on over a second socket with a new one before the first is closed. */
+async function relieve() {
+  relieving = true;
+  if ((await renew()) && link.up) connect();
+  setTimeout(() => { relieving = false; }, 10000);
+}
+
 function watch() {
   if (!socket) return;
+  if (link.up && runsOut() && !relieving) relieve();
   const silent = Date.now() - heard;
   if (silent > SILENCE_MS) {
     const dead = socket;

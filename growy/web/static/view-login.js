@@ -16,7 +16,7 @@ export async function begin() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) {
     history.replaceState(null, "", location.pathname + location.search);
-    keep(token, null, false);
+    keep({ access_token: token }, false);
   }
   const session = state.session;
   try {
@@ -67,7 +67,7 @@ async function submit(event) {
     const answer = setup
       ? await post("/api/v1/auth/setup", { username: said.username, password: said.password, email: said.email || null, setup_code: said.code ?? "" })
       : await post("/api/v1/auth/login", { username: said.username, password: said.password, remember_me: remember });
-    keep(answer.tokens.access_token, answer.tokens.refresh_token, remember);
+    keep(answer.tokens, remember);
     busy = false;
     await enter(answer.user);
   } catch (error) {
