@@ -5,20 +5,26 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
+import trio
+
 from growy.model.people import LOCAL, Role, Scope
 from growy.web.accounts.accounts import Accounts
 from growy.web.server import Web
 
+_turns: WeakKeyDictionary[Accounts, trio.Lock] = WeakKeyDictionary()
 _made: WeakKeyDictionary[Accounts, dict[tuple[Role, frozenset[Scope] | None], str]] = WeakKeyDictionary()
 
 
 async def api_key(web: Web, role: Role = Role.ADMIN, scopes: frozenset[Scope] | None = None) -> str:
     """The secret of a key with that role: `tests` for an admin's, `tests-viewer`..."""
     keys = _made.setdefault(web.accounts, {})
-    if (role, scopes) not in keys:
-        name = "tests" if role is Role.ADMIN else f"tests-{role.value}"
-        name += "".join(f"-{scope.value}" for scope in sorted(scopes or (), key=lambda scope: scope.value))
-        keys[role, scopes], _ = await web.accounts.administration.add_key(name, role, scopes, caller=LOCAL)
+    async with _turns.setdefault(web.accounts, trio.Lock()):
+        if (role, scopes) not in keys:
+            name = "tests" if role is Role.ADMIN else f"tests-{role.value}"
+            name += "".join(f"-{one}" for one in sorted(scope.value for scope in scopes or ()))
+            keys[role, scopes], _ = await web.accounts.administration.add_key(
+                name, role, scopes, caller=LOCAL
+            )
     return keys[role, scopes]
 
 
