@@ -138,9 +138,10 @@ def test_values_are_there_with_unit_and_age_and_change_by_themselves(page: Brows
     assert page.text(f"{card(BENCH_B)} h3") == "Bench B"
 
 
-def test_the_first_look_on_a_desktop(page: Browser, picture: object) -> None:
+def test_the_first_look_on_a_desktop(page: Browser, garden: Garden, picture: object) -> None:
     assert callable(picture)
-    reading(page, BENCH_B, "Temperature")
+    garden.settled()
+    page.wait("document.querySelector('.output') && !document.querySelector('.output.unknown')")
     picture("page-desktop")
 
 
