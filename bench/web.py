@@ -186,8 +186,8 @@ def measure_hub(hub: LiveHub, batches: list[Columns]) -> None:
             f"live hub, batch of {ROWS} rows, {clients} clients with {SERIES} series: {publish_us():.1f} us"
         )
     began = time.perf_counter()
-    sent = len(hub.take(feeds[0], 50))
-    print(f"live hub, {sent} messages made: {1e6 * (time.perf_counter() - began):.0f} us")
+    size = len(hub.take(feeds[0], 50))
+    print(f"live hub, 50 messages made, {size} bytes: {1e6 * (time.perf_counter() - began):.0f} us")
 
 
 if __name__ == "__main__":

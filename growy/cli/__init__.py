@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Broker, daemon and simulated ESP32s in one process, live in the terminal.",
     ),
     "status": ("growy.cli.status:status", "How the daemon is: health, causes, figures of every part."),
+    "doctor": ("growy.cli.doctor:doctor", "Look at everything: what is wrong, and what to do about it."),
     "devices": (
         "growy.cli.devices:devices",
         "The ESP32s: list and show them, approve them, see how far their setup has come.",

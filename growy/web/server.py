@@ -26,29 +26,11 @@ from growy.web.limits import Limits
 from growy.web.listeners import open_tcp, open_unix
 from growy.web.origin import is_loopback
 from growy.web.router import Endpoint, Router
+from growy.web.statistics import WebStatistics
 from growy.web.tls import tls_of
 from growy.web.websocket import serve_live
 
 log = get_log(__name__)
-
-
-@attrs.frozen(kw_only=True)
-class WebStatistics:
-    """Counters since start; `connections` is of now."""
-
-    connections: int
-    connections_total: int
-    refused: int
-    """Connections turned away because there were too many."""
-    requests: int
-    answers: dict[str, int]
-    """By status."""
-    errors: dict[str, int]
-    """Error answers by code."""
-    timeouts: int
-    faults: int
-    """Failures that nobody foresaw, in handlers and connections; the log has each."""
-    bytes_sent: int
 
 
 @attrs.define

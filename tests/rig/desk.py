@@ -28,6 +28,7 @@ from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.server import Web, open_web
+from growy.web.standing import standing
 from rig.control import control_over
 from rig.esp import Air, Esp
 from rig.intake import Bench, open_bench
@@ -71,6 +72,11 @@ class Desk:
             accounts=self.accounts,
             gate=Gate(self.accounts),
             health=lambda: assess(vitals),
+            parts={
+                "intake": self.bench.intake.statistics,
+                "fleet": self.fleet.statistics,
+                "control": self.control.statistics,
+            },
         )
 
     async def new_esp(self, esp_id: str = ESP, **more: Any) -> Esp:
@@ -134,7 +140,10 @@ async def open_desk(
         return () if device is None else device.record.sensors
 
     async with open_bench(folder, sensors_of=sensors_of) as bench, trio.open_nursery() as nursery:
-        air, hub = Air(), LiveHub(bench.store.catalog)
+        air = Air()
+        hub = LiveHub(
+            bench.store.catalog, recall=bench.store.tail.newest, standing=lambda: standing(fleet, control)
+        )
         begin, begin_ms = clock(), time.time_ns() // 1_000_000
 
         def wall_ms() -> int:
@@ -143,6 +152,7 @@ async def open_desk(
         fleet = Fleet(
             auto_approve=True,
             send=air.send,
+            tell=hub.publish_event,
             persist=lambda device: journal.persist(device),
             on_setup=bench.intake.settings_changed,
             on_change=lambda esp_id: control.device_changed(esp_id),
@@ -155,7 +165,7 @@ async def open_desk(
         control = await control_over(
             bench.store, fleet, air, hub, clock=clock, wall_ms=wall_ms, config=config
         )
-        bench.on_readings.append(control.take)
+        bench.on_readings += [control.take, hub.publish_readings]
         bench.on_committed.append(control.committed)
         accounts = await open_accounts(bench.store, folder, note=lambda entry: None, wall_ms=wall_ms)
         desk = Desk(bench, fleet, control, Zones(bench.store), air, hub, nursery, accounts)

@@ -43,6 +43,7 @@ from growy.web.limits import Limits
 from growy.web.live import LiveHub
 from growy.web.router import Endpoint
 from growy.web.server import Web, open_web
+from growy.web.standing import standing
 
 WELL = Vitals(broker_connected=True, store_state="ok", workers=1, workers_alive=1)
 
@@ -102,7 +103,8 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """A house without a broker: `air` has what the fleet sends."""
     async with open_store(StoreConfig(min_free_mb=0), directory) as store:
-        air, hub = Air(), LiveHub(store.catalog)
+        air = Air()
+        hub = LiveHub(store.catalog, recall=store.tail.newest, standing=lambda: standing(fleet, control))
         fleet = Fleet(
             auto_approve=auto_approve,
             send=air.send,

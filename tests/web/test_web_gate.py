@@ -43,6 +43,7 @@ VIEWER GET /api/v1/audit/event-types
 VIEWER GET /api/v1/auth/mqtt/status
 VIEWER GET /api/v1/couplings
 VIEWER GET /api/v1/deadletters
+VIEWER GET /api/v1/doctor
 VIEWER GET /api/v1/esp/devices
 VIEWER GET /api/v1/esp/devices/{esp_id}
 VIEWER GET /api/v1/esp/devices/{esp_id}/alert-config
@@ -50,6 +51,8 @@ VIEWER GET /api/v1/esp/devices/{esp_id}/gpio-status
 VIEWER GET /api/v1/esp/devices/{esp_id}/health
 VIEWER GET /api/v1/esp/devices/{esp_id}/health/score
 VIEWER GET /api/v1/esp/discovery
+VIEWER GET /api/v1/health/detailed
+VIEWER GET /api/v1/health/esp
 VIEWER GET /api/v1/interlocks
 VIEWER GET /api/v1/logic/degraded
 VIEWER GET /api/v1/logic/execution_history

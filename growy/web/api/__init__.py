@@ -6,6 +6,7 @@ from growy.web.api import (
     audit,
     auth,
     calibration,
+    doctor,
     emergency,
     esp,
     esp_commands,
@@ -13,6 +14,7 @@ from growy.web.api import (
     esp_health,
     gpio,
     health,
+    health_parts,
     interlocks,
     live,
     logic,
@@ -33,6 +35,8 @@ from growy.web.api import (
 
 ENDPOINTS = (
     *health.ENDPOINTS,
+    *doctor.ENDPOINTS,
+    *health_parts.ENDPOINTS,
     *auth.ENDPOINTS,
     *users.ENDPOINTS,
     *esp.ENDPOINTS,
