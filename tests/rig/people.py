@@ -6,21 +6,11 @@ from __future__ import annotations
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-<<<<<<< HEAD
-=======
 import attrs
->>>>>>> wt-accounts
 import trio
 
 from growy.model.people import LOCAL, Role, Scope
 from growy.web.accounts.accounts import Accounts
-<<<<<<< HEAD
-from growy.web.server import Web
-
-_turns: WeakKeyDictionary[Accounts, trio.Lock] = WeakKeyDictionary()
-_made: WeakKeyDictionary[Accounts, dict[tuple[Role, frozenset[Scope] | None], str]] = WeakKeyDictionary()
-=======
->>>>>>> wt-accounts
 
 
 class Served(Protocol):
@@ -42,17 +32,6 @@ _made: WeakKeyDictionary[Accounts, _Made] = WeakKeyDictionary()
 
 async def api_key(server: Served, role: Role = Role.ADMIN, scopes: frozenset[Scope] | None = None) -> str:
     """The secret of a key with that role: `tests` for an admin's, `tests-viewer`..."""
-<<<<<<< HEAD
-    keys = _made.setdefault(web.accounts, {})
-    async with _turns.setdefault(web.accounts, trio.Lock()):
-        if (role, scopes) not in keys:
-            name = "tests" if role is Role.ADMIN else f"tests-{role.value}"
-            name += "".join(f"-{one}" for one in sorted(scope.value for scope in scopes or ()))
-            keys[role, scopes], _ = await web.accounts.administration.add_key(
-                name, role, scopes, caller=LOCAL
-            )
-    return keys[role, scopes]
-=======
     made = _made.setdefault(server.accounts, _Made())
     async with made.turn:
         if (role, scopes) not in made.keys:
@@ -62,7 +41,6 @@ async def api_key(server: Served, role: Role = Role.ADMIN, scopes: frozenset[Sco
             )
             made.keys[role, scopes] = await new_key(server, name, role, scopes)
     return made.keys[role, scopes]
->>>>>>> wt-accounts
 
 
 async def new_key(
