@@ -21,6 +21,7 @@ TABLE = """
 PUBLIC GET /
 PUBLIC GET /health
 PUBLIC GET /metrics
+PUBLIC GET /static/{build}/{file}
 PUBLIC GET /api/v1/health
 PUBLIC GET /api/v1/auth/status
 PUBLIC POST /api/v1/auth/login

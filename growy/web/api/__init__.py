@@ -24,6 +24,7 @@ from growy.web.api import (
     logic_tests,
     mqtt_auth,
     operations,
+    page,
     processing,
     readings,
     sensor_requests,
@@ -70,6 +71,7 @@ ENDPOINTS = (
     *kaiser.ENDPOINTS,
     *tree_stops.ENDPOINTS,
     *live.ENDPOINTS,
+    *page.ENDPOINTS,
 )
 
 __all__ = ["ENDPOINTS"]
