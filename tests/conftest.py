@@ -11,6 +11,9 @@ from rig.brokers import MOSQUITTO, Mosquitto
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the slow proofs in their long form")
+    parser.addoption(
+        "--screenshots", metavar="FOLDER", help="keep pictures of the page there, for the README"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ from growy.hierarchy.effects import (
 from growy.hierarchy.estate import Estate, Mail
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Kaiser
-from growy.hierarchy.node_events import EVENTS, NodeStatistics
+from growy.hierarchy.node_events import EVENTS, NodeStatistics, subject
 from growy.hierarchy.writing import batch_of, facts_of
 from growy.model.audit import AuditEntry
 from growy.model.control import Tenure
@@ -354,7 +354,7 @@ class TreeNode(Generic[C]):
         event = EVENTS.get(note.event_type)
         if event is not None:
             data = {"source_id": note.source_id, "message": note.message, "timestamp": now_ms // 1000}
-            self._estate.tell(event, {**note.details, **data, "event": note.event_type})
+            self._estate.tell(event, {**note.details, **subject(note), **data, "event": note.event_type})
 
     async def _ship(self, to: NodeId, esp_id: str) -> None:
         papers = await self._papers(esp_id)

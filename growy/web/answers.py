@@ -44,6 +44,8 @@ class Response:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     close: bool = False
     """The connection cannot be used any further."""
+    cache: bytes = b"no-store"
+    """Cache-Control. What is measured must never be shown from a cache; only the page's own files may be kept."""
 
 
 class MethodNotAllowed(GrowyError):

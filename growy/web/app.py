@@ -39,6 +39,8 @@ class App:
     pool: Pool
     fleet: Fleet
     control: Control
+    tree: GodNode | KaiserNode
+    """Whose every device is. A Pi that is alone is a God without Kaisers."""
     zones: Zones
     hub: LiveHub
     tree: GodNode | KaiserNode | None = None
@@ -47,6 +49,8 @@ class App:
     gate: Gate
     accounts: Accounts
     health: Callable[[], Health]
+    god_at: str = ""
+    """Of a Kaiser: where its God's broker is, without any password."""
     premises: Callable[[], Awaitable[Premises]] = nothing_known
     """What the doctor cannot see from the web room."""
     cpu: CpuMeter = attrs.field(factory=CpuMeter)

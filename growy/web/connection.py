@@ -30,6 +30,8 @@ READ_SIZE = 16_384
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_EMPTY = frozenset({204, 304})
+"""Answers that have no content, and must not speak of it."""
 
 
 class _Phase(enum.Enum):
@@ -241,10 +243,10 @@ class HttpConnection:
         if protocol.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return False
         headers = [
-            *(() if reply.status == 204 else _content(reply)),  # which has none, and must not speak of it
+            *(() if reply.status in _EMPTY else _content(reply)),
             (b"X-Request-ID", self._request_id.encode()),
             (b"Date", _clock.date()),
-            (b"Cache-Control", b"no-store"),
+            (b"Cache-Control", reply.cache),
             (b"X-Content-Type-Options", b"nosniff"),
             *reply.headers,
         ]

@@ -85,7 +85,7 @@ class Dispatcher:
             if endpoint.body is not None:
                 read = form_of if endpoint.form else body_of
                 inputs.append(read(body, endpoint.body))
-            call = Call(self.app, request.request_id, match.parameters, caller, request.peer)
+            call = Call(self.app, request.request_id, match.parameters, caller, request.peer, request.headers)
             return await endpoint.handler(call, *inputs)
         except GrowyError as error:
             return self.refuse(error, request.request_id)

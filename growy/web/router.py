@@ -42,6 +42,8 @@ class Call:
     caller: Caller
     """Who asks. They may call this endpoint: the gate has looked."""
     peer: Peer
+    headers: Mapping[bytes, bytes] = attrs.field(factory=dict)
+    """Of the request, lower-case names."""
 
     @property
     def by(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 from rig.daemon import Publisher
-from rig.tree import FENCE_S, LEASE_S, REPORT_S, Esp, Grove, Meter, Place, grow, until
+from rig.grove import FENCE_S, LEASE_S, REPORT_S, Esp, Grove, Meter, Place, grow, until
 from rig.wires import Cut
 
 from growy.control.people import Wish
