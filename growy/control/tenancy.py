@@ -235,6 +235,12 @@ class Tenancy:
         """
         for rule in documents.rules:
             await self._book.adopt(rule, by=BY)
+        kept = {one.id for one in documents.rules}
+        for known in self._book.rules():
+            moved = set(actuators_of(known))
+            # Deleted by the owner. One that switches something elsewhere too is not this device's alone to delete.
+            if known.id not in kept and moved and all(one.esp_id == documents.esp_id for one in moved):
+                await self._book.remove(known.id, by=BY)
         known = {one.id for one in self._interlocking.interlocks()}
         for text in documents.interlocks:
             interlock = msgspec.json.decode(text, type=Interlock)

@@ -128,7 +128,9 @@ class Publisher:
         self._sent: dict[int, int] = {}
         self._stop = threading.Event()
         self._came: deque[int] = deque()
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=f"{esp_id}-meter", clean_session=False)
+        client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, client_id=f"{esp_id}-meter", clean_session=False
+        )
         client.max_inflight_messages_set(100)
         client.reconnect_delay_set(1, 1)
         client.on_publish = lambda _c, _u, mid, _r, _p: self._came.append(mid)

@@ -404,6 +404,7 @@ class Grove:
             return record is not None and found == [record.owner]
 
         await until(still, seconds, f"{esp_id} has one owner")
+        await self.god.god.settled()
         return found[0]
 
     async def meter(self, esp: Esp) -> Meter:
@@ -466,4 +467,3 @@ async def grow(folder: Path, **god: object) -> AsyncIterator[Grove]:
                 nursery.cancel_scope.cancel()
                 for one in grove.places:
                     one.broker.stop()
-
