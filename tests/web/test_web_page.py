@@ -14,7 +14,7 @@ import pytest
 from growy.web.page import POLICY, STATIC, load, page
 
 ROOT = Path(__file__).parents[2]
-LARGEST = 150 * 1024
+LARGEST = 150_000
 HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
 OURS = [file for file in sorted(STATIC.iterdir()) if not file.name.startswith("uplot.")]
 INDEX = (STATIC / "index.html").read_text(encoding="utf-8")
