@@ -18,6 +18,7 @@ from growy.model.errors import GrowyError
 T = TypeVar("T")
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
+HTML = b"text/html; charset=utf-8"
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 
 

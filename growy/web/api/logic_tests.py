@@ -13,6 +13,8 @@ from growy.web.api.logic import condition_record
 from growy.web.api.placing import BY
 from growy.web.inputs import Moment
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import rules as shapes
 
 if TYPE_CHECKING:
     from growy.control.rules.replay import ReplayedRule, ReplayReport
@@ -138,6 +140,8 @@ ENDPOINTS = (
         handler=test,
         body=TestBody,
         auth=Auth.OPERATOR,
+        answers=shapes.TRIAL,
+        errors=(*faults.RULE, *faults.WRITTEN_RULE),
     ),
     Endpoint(
         method="POST",
@@ -146,6 +150,8 @@ ENDPOINTS = (
         handler=test_document,
         body=DocumentTestBody,
         auth=Auth.OPERATOR,
+        answers=shapes.TRIAL,
+        errors=faults.WRITTEN_RULE,
     ),
     Endpoint(
         method="POST",
@@ -154,5 +160,7 @@ ENDPOINTS = (
         handler=replay,
         body=ReplayBody,
         auth=Auth.OPERATOR,
+        answers=shapes.REPLAYED,
+        errors=(*faults.RULE, *faults.WRITTEN_RULE),
     ),
 )

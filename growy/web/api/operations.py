@@ -11,7 +11,8 @@ from attrs import validators as v
 from growy.web.answers import PROMETHEUS, Response, answer, iso
 from growy.web.app import App
 from growy.web.metrics import exposition
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import operation as shapes
 
 
 @attrs.frozen
@@ -74,16 +75,35 @@ async def dead_letters(call: Call, query: DeadLetterQuery) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/api/v1/statistics", summary="Figures of all parts", handler=statistics),
+    Endpoint(
+        method="GET",
+        path="/api/v1/statistics",
+        summary="Figures of all parts",
+        handler=statistics,
+        answers=shapes.STATISTICS,
+    ),
     Endpoint(
         method="GET",
         path="/api/v1/deadletters",
         summary="Messages that could not be used",
         handler=dead_letters,
         query=DeadLetterQuery,
+        answers=shapes.DEAD_LETTERS,
     ),
-    Endpoint(method="GET", path="/metrics", summary="Prometheus", handler=metrics, auth=Auth.PUBLIC),
     Endpoint(
-        method="GET", path="/api/v1/health/metrics", summary="Prometheus", handler=metrics, auth=Auth.PUBLIC
+        method="GET",
+        path="/metrics",
+        summary="Prometheus",
+        handler=metrics,
+        auth=Auth.PUBLIC,
+        answers=Answer(media=(PROMETHEUS,)),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/health/metrics",
+        summary="Prometheus",
+        handler=metrics,
+        auth=Auth.PUBLIC,
+        answers=Answer(media=(PROMETHEUS,)),
     ),
 )

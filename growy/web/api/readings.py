@@ -18,6 +18,8 @@ from growy.web.api.series import find, identity, need_device
 from growy.web.app import App
 from growy.web.inputs import Moment
 from growy.web.router import Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import sensors as shapes
 
 DAY_MS = 86_400_000
 NEWEST = 100
@@ -269,5 +271,7 @@ ENDPOINTS = (
         summary="Readings over time",
         handler=data,
         query=DataQuery,
+        answers=shapes.READINGS,
+        errors=faults.DEVICE,
     ),
 )
