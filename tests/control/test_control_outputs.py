@@ -635,3 +635,16 @@ def test_a_device_that_has_said_nothing_may_be_on_and_one_that_is_gone_only_as_l
     assert not desk.output.seen(desk.now).may_be_on
     desk.show(self_driven=frozenset({16}))
     assert desk.output.seen(desk.now).off_by == math.inf
+
+
+def test_one_that_says_it_is_off_while_an_on_is_under_way_rests_from_now_on():
+    """The ON may have come and gone between two statuses."""
+    desk = Desk()
+    desk.after(600.0)
+    assert desk.output.resting_since(desk.now) < desk.now - 600.0
+    desk.want()
+    desk.sent()
+    desk.after(1.0)
+    desk.says(on=False)
+
+    assert desk.output.off_since == desk.now
