@@ -10,7 +10,7 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
@@ -25,6 +25,7 @@ CONNECT_TIMEOUT_S = 5.0
 NO_CONTENT = 204
 PAGE_SIZE = 100
 """The API's largest page."""
+PIECE_BYTES = 65_536
 ANSWER_TIMEOUT_S = 60.0
 """A year of readings of a slow card takes its time."""
 CURE = (
@@ -136,6 +137,15 @@ class Daemon:
                 return items
             page += 1
 
+    def stream(self, path: str, query: Query | None = None) -> Iterator[bytes]:
+        """The answer piece by piece, as it comes. Raises DaemonUnreachable, also when it breaks off; DaemonRefused."""
+        target = _target(path, query)
+        response = self._send("GET", target, None)
+        if response.status >= 400:
+            self._read(response.status, self._body(response, "GET", target))
+        while piece := self._body(response, "GET", target, PIECE_BYTES):
+            yield piece
+
     def post(self, path: str, body: object, query: Query | None = None) -> Any:
         """The JSON answer. Raises DaemonUnreachable, DaemonRefused."""
         return self._ask("POST", _target(path, query), json.dumps(body).encode())
@@ -145,23 +155,37 @@ class Daemon:
         return self._ask("DELETE", _target(path, query), None)
 
     def _ask(self, method: str, target: str, body: bytes | None) -> Any:
+        response = self._send(method, target, body)
+        answer = self._body(response, method, target)
+        if response.will_close:
+            self.close()
+        return self._read(response.status, answer)
+
+    def _send(self, method: str, target: str, body: bytes | None) -> http.client.HTTPResponse:
         connection = self._connected()
         headers = {"Accept": "application/json", "User-Agent": f"growyd-cli/{__version__}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
             connection.request(method, target, body, headers)
-            response = connection.getresponse()
-            answer = response.read()
+            return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise DaemonUnreachable(
-                f"The daemon at {self._place} did not answer {method} {target}: {_reason(error)}",
-                cure="If it keeps so, look at its log: journalctl -u growyd",
-            ) from error
-        if response.will_close:
-            self.close()
-        return self._read(response.status, answer)
+            raise self._silent(method, target, error) from error
+
+    def _body(
+        self, response: http.client.HTTPResponse, method: str, target: str, most: int | None = None
+    ) -> bytes:
+        try:
+            return response.read(most)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._silent(method, target, error) from error
+
+    def _silent(self, method: str, target: str, error: Exception) -> DaemonUnreachable:
+        self.close()
+        return DaemonUnreachable(
+            f"The daemon at {self._place} did not answer {method} {target}: {_reason(error)}",
+            cure="If it keeps so, look at its log: journalctl -u growyd",
+        )
 
     def _read(self, status: int, answer: bytes) -> Any:
         if status == NO_CONTENT:

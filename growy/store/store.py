@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 import numpy as np
@@ -36,8 +37,10 @@ from growy.store.schema import REGISTRY_FILE, SERIES_FILE, check_sqlite, file_si
 from growy.store.sql import Cell, run_sql
 from growy.store.statistics import Latencies, StoreStatistics
 from growy.store.tail import Tail
+from growy.store.walk import walk
 from growy.store.writer import Writer, transaction
 
+T = TypeVar("T")
 HISTORY_ROWS = ControlConfig().history_rows
 
 
@@ -214,6 +217,44 @@ class Store(Registry):
                 return scan.received(db, look, series_ids, start_ms, end_ms)
 
         return await self._readers.series(read)
+
+    async def pieces(
+        self,
+        series_ids: Collection[int],
+        start_ms: int,
+        end_ms: int,
+        make: Callable[[Columns], T],
+        *,
+        readings: int,
+        quality: Collection[Quality] | None = None,
+    ) -> AsyncGenerator[T, None]:
+        """All readings of these series measured in [start_ms, end_ms), by time, however many there are: piece by piece,
+        each made into something by `make` in the reader's thread. What is measured within the time while this goes on
+        comes if its piece has not.
+
+        Args:
+            readings: how many a piece has, about.
+
+        Raises:
+            StoreError: a chunk is damaged, or the disk cannot be read.
+        """
+        unsealed, going = self._opened.unsealed, walk(series_ids, start_ms, end_ms, readings, quality)
+
+        def step(db: apsw.Connection) -> T | None:
+            # A few steps at a time where there is nothing: a thread for each would cost more than the looking.
+            for _ in range(8):
+                with query.snapshot(db, unsealed) as look:
+                    columns = going.step(db, look)
+                if len(columns):
+                    return make(columns)
+                if going.done:
+                    break
+            return None
+
+        while not going.done:
+            made = await self._readers.series(step)
+            if made is not None:
+                yield made
 
     async def series_statistics(self, series_id: int, start_ms: int, end_ms: int) -> SeriesStatistics:
         """Minimum, maximum, mean, standard deviation, counts and qualities of [start_ms, end_ms).

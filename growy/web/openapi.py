@@ -134,8 +134,9 @@ def _needs(endpoint: Endpoint) -> str:
 
 
 def _name(endpoint: Endpoint) -> str:
-    words_of_path = re.findall(r"\w+", endpoint.path.removeprefix("/api/v1"))
-    return "_".join([endpoint.method.lower(), *words_of_path])
+    api = endpoint.path.startswith("/api/v1")
+    parts = re.findall(r"[\w-]+", endpoint.path.removeprefix("/api/v1"))
+    return "_".join([endpoint.method.lower(), *(() if api else ("root",)), *parts])
 
 
 def _responses(endpoint: Endpoint, book: Book) -> Schema:

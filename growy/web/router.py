@@ -34,6 +34,8 @@ class Call:
     request_id: str
     path: Mapping[str, str]
     """Path parameters, decoded."""
+    headers: Mapping[bytes, bytes] = attrs.field(factory=dict)
+    """Of the request; lower-case names."""
 
     def integer(self, name: str) -> int:
         """A path parameter that is a number. Raises Invalid naming it."""

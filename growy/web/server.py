@@ -17,6 +17,7 @@ from growy.web.answers import TooBusy, error_answer
 from growy.web.api import ENDPOINTS
 from growy.web.app import App
 from growy.web.connection import ConnectionCounts, HttpConnection, linger
+from growy.web.cors import Cors
 from growy.web.dispatch import Dispatcher
 from growy.web.limits import Limits
 from growy.web.listeners import open_tcp, open_unix
@@ -63,9 +64,12 @@ class _Door:
 class Web:
     """An open web server; see `open_web`."""
 
-    def __init__(self, doors: list[_Door], app: App, limits: Limits, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(
+        self, doors: list[_Door], app: App, limits: Limits, endpoints: Iterable[Endpoint], cors: Cors
+    ) -> None:
         self._doors = doors
         self._limits = limits
+        self._cors = cors
         self._app = attrs.evolve(app, parts={**app.parts, "web": self.statistics})
         self._dispatcher = Dispatcher(self._app, Router(endpoints))
         self._counts = ConnectionCounts()
@@ -131,7 +135,7 @@ class Web:
             log.once_per("connection failed").error("connection failed", exc_info=error)
 
     async def _converse(self, stream: trio.SocketStream) -> None:
-        connection = HttpConnection(stream, self._dispatcher, self._limits, self._counts)
+        connection = HttpConnection(stream, self._dispatcher, self._limits, self._counts, self._cors)
         upgrade = await connection.run()
         if upgrade is not None:
             hub, limits = self._app.hub, self._limits
@@ -182,4 +186,4 @@ async def open_web(
         doors = [_Door(await stack.enter_async_context(await open_tcp(config)))]
         if socket_path is not None:
             doors.append(_Door(await stack.enter_async_context(open_unix(socket_path))))
-        yield Web(doors, app, limits or Limits.of(config), endpoints)
+        yield Web(doors, app, limits or Limits.of(config), endpoints, Cors.of(config.allowed_origins))

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from growy.web.answers import Response
+from growy.web.answers import JSON, Response
 from growy.web.api import ENDPOINTS
 from growy.web.openapi import document, errors_of
 from growy.web.router import Endpoint
@@ -50,7 +50,7 @@ def faults_of(endpoint: Endpoint, reply: Response) -> list[str]:
         return [f"{named}, which it does not declare"]
     if declared and reply.content_type not in declared[0].media and reply.body:
         return [f"{named} as {reply.content_type!r}, which it does not declare"]
-    if not reply.content_type.startswith(b"application/json") or not reply.body:
+    if reply.content_type != JSON or not reply.body:
         return []
     value = json.loads(reply.body)
     validator = _validator(endpoint.method, endpoint.path, reply.status)
