@@ -22,6 +22,7 @@ from growy.control.opening import open_control
 from growy.control.performing import Ways
 from growy.fleet.fleet import Fleet
 from growy.fleet.zones import Zones
+from growy.model.people import Role
 from growy.model.reading import NO_SEQ, Bus, Columns, SeriesKey
 from growy.model.time import Moment
 from growy.sensors.pool import SHIPPED_DIR, Pool
@@ -29,7 +30,9 @@ from growy.sensors.registry import Registry
 from growy.sensors.reload import Reloader
 from growy.sensors.staff import Staff
 from growy.store import open_store
+from growy.web.accounts.accounts import Accounts
 from growy.web.app import App
+from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.server import open_web
@@ -48,9 +51,9 @@ PATHS = (
 WELL = Vitals(broker_connected=True, store_state="ok", workers=1, workers_alive=1)
 
 
-def load(port: int, path: str, results: multiprocessing.Queue[tuple[int, float, float]]) -> None:
+def load(port: int, path: str, key: str, results: multiprocessing.Queue[tuple[int, float, float]]) -> None:
     """Ask for SECONDS; report answers, seconds and the 99th percentile in ms."""
-    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nX-API-Key: {key}\r\n\r\n".encode()
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
     sent = [0.0] * CONNECTIONS
     took: list[float] = []
@@ -101,6 +104,8 @@ async def main() -> None:
             config, registry = SensorsConfig(), Registry()
             staff = Staff(config, registry)
             fleet = Fleet(auto_approve=True, send=lambda topic, payload, *, retain=False: True)
+            accounts = Accounts(lambda: int(time.time() * 1000))
+            key = await accounts.add_key("bench", Role.ADMIN)
             app = App(
                 node="god",
                 version="bench",
@@ -124,6 +129,8 @@ async def main() -> None:
                 ),
                 zones=Zones(store, (), lambda: int(time.time() * 1000)),
                 hub=hub,
+                accounts=accounts,
+                gate=Gate(accounts),
                 health=lambda: assess(WELL),
             )
             batches = [batch(ids, rng) for _ in range(300)]
@@ -134,7 +141,7 @@ async def main() -> None:
                 await nursery.start(web.run)
                 for path in PATHS:
                     results: multiprocessing.Queue[tuple[int, float, float]] = multiprocessing.Queue()
-                    asker = multiprocessing.Process(target=load, args=(web.port, path, results))
+                    asker = multiprocessing.Process(target=load, args=(web.port, path, key, results))
                     asker.start()
                     cpu = time.process_time()
                     count, seconds, p99_ms = await trio.to_thread.run_sync(results.get)

@@ -47,7 +47,9 @@ from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
 from growy.sensors.pool import Pool, open_pool
 from growy.store.store import Store, open_store
+from growy.web.accounts.accounts import Accounts
 from growy.web.app import App
+from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.server import Web, open_web
@@ -260,6 +262,7 @@ async def open_daemon(
             "pi_enhanced": enhanced.statistics,
             "broker_findings": lambda: survey.findings,
         }
+        accounts = Accounts(wall_ms)
         app = App(
             node=config.node.kaiser_id,
             version=__version__,
@@ -270,6 +273,8 @@ async def open_daemon(
             control=control,
             zones=Zones(store, map(zone_of_row, await store.zone_rows()), wall_ms),
             hub=hub,
+            accounts=accounts,
+            gate=Gate(accounts),
             health=lambda: assess(vitals_of(config, store, pool, link, fleet)),
             parts=parts,
         )

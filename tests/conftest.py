@@ -9,6 +9,7 @@ import pytest
 from rig.brokers import MOSQUITTO, Mosquitto
 from rig.documented import faults_of
 
+from growy.model.people import Caller
 from growy.web.answers import Response
 from growy.web.dispatch import Dispatcher, Request
 from growy.web.router import Match
@@ -29,8 +30,10 @@ def every_answer_is_documented(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     faults: list[str] = []
     answer = Dispatcher.answer
 
-    async def checked(self: Dispatcher, request: Request, match: Match, body: bytes) -> Response:
-        reply = await answer(self, request, match, body)
+    async def checked(
+        self: Dispatcher, request: Request, match: Match, caller: Caller, body: bytes
+    ) -> Response:
+        reply = await answer(self, request, match, caller, body)
         faults.extend(faults_of(match.endpoint, reply))
         return reply
 

@@ -22,6 +22,8 @@ from growy.cli.exits import DaemonRefused, DaemonUnreachable
 from growy.model.errors import ConfigError
 
 CONNECT_TIMEOUT_S = 5.0
+KEY_VARIABLE = "GROWYD_API_KEY"
+"""Environment variable with the API key for a daemon that is asked over TCP."""
 NO_CONTENT = 204
 PAGE_SIZE = 100
 """The API's largest page."""
@@ -164,6 +166,8 @@ class Daemon:
     def _send(self, method: str, target: str, body: bytes | None) -> http.client.HTTPResponse:
         connection = self._connected()
         headers = {"Accept": "application/json", "User-Agent": f"growyd-cli/{__version__}"}
+        if isinstance(self._place, HttpPlace) and (key := os.environ.get(KEY_VARIABLE)):
+            headers["X-API-Key"] = key  # never to the socket: its file is the login there
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:

@@ -52,6 +52,7 @@ class Commanding(Performing):
 
         Args:
             value: of PWM, 0-1.
+            by: who, as `Caller.by` names them.
             duration_s: 0: an ON ends with the longest run that its setup allows, an OFF holds until something else is
                 said.
             wait_s: how long the device's answer is waited for.
@@ -85,7 +86,7 @@ class Commanding(Performing):
             value=wanted,
             since=moment.clock,
             until=moment.clock + ends_s,
-            issued_by=f"user:{by}",
+            issued_by=by,
             execution=correlation_id,
         )
         self._kept_claims[actuator] = claim

@@ -47,6 +47,13 @@ class AuditSource(enum.StrEnum):
     MQTT = "mqtt"
     SCHEDULER = "scheduler"
 
+    @classmethod
+    def of(cls, by: str) -> AuditSource:
+        """The kind of source of somebody as `Caller.by` names them."""
+        if by.startswith("key:"):
+            return cls.API
+        return cls.USER if by.startswith("user:") or by == "local" else cls.SYSTEM
+
 
 EVENT_TYPES: Mapping[str, str] = {
     "service_start": "growyd has started",

@@ -55,7 +55,7 @@ class Claim:
     holder: str
     """`rule:{id}/{number of the action}`, `user:{name}`, `default`. One holder has one claim on an actuator."""
     rank: Rank
-    value: float = attrs.field(validator=[attrs.validators.ge(OFF), attrs.validators.le(FULL)])
+    value: float
     priority: int = 50
     """1 to 100, lower goes first. Among equals the smaller holder."""
     since: float = 0.0
@@ -66,6 +66,10 @@ class Claim:
     """What the device and the history are told: `rule:{name}`, `user:{name}`."""
     execution: str = ""
     """Execution of a rule, or request of a person, that made it: the correlation id of what follows."""
+
+    def __attrs_post_init__(self) -> None:
+        if not OFF <= self.value <= FULL:  # nor NaN
+            raise ValueError(f"a claim is for {OFF:g} to {FULL:g}, not {self.value}")
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------

@@ -289,6 +289,22 @@ class RuleConflict(RuleInvalid):
     http_status = 409
 
 
+class Unauthorized(GrowyError):
+    """Nobody knows who asks: no credentials, or none that count."""
+
+    code = "INVALID_TOKEN"
+    numeric_code = 5408
+    http_status = 401
+
+
+class AccessDenied(GrowyError):
+    """It is known who asks, and that they may not. `details["role"]` is the role that could."""
+
+    code = "FORBIDDEN"
+    numeric_code = 5409
+    http_status = 403
+
+
 class PortInUse(GrowyError):
     """A port that growyd was told to listen on is taken."""
 

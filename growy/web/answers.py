@@ -105,6 +105,8 @@ def error_answer(error: GrowyError, request_id: str) -> Response:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if isinstance(error, MethodNotAllowed):
         headers = ((b"Allow", str(error.details.get("allow", "")).encode()),)
+    elif status == 401:
+        headers = ((b"WWW-Authenticate", b"Bearer"),)
     elif status == 426:
         headers = ((b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", b"13"))
     elif status == 503:

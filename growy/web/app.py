@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from growy.fleet.zones import Zones
     from growy.sensors.pool import Pool
     from growy.store import Store
+    from growy.web.accounts.accounts import Accounts
+    from growy.web.gate import Gate
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +35,8 @@ class App:
     control: Control
     zones: Zones
     hub: LiveHub
+    gate: Gate
+    accounts: Accounts
     health: Callable[[], Health]
     parts: Mapping[str, Callable[[], object]] = attrs.field(factory=dict)
     """`statistics` of parts that the web room does not know itself: intake, broker link, fleet..."""

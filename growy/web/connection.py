@@ -24,9 +24,11 @@ from growy.model.errors import GrowyError
 from growy.web.answers import BadRequest, Response
 from growy.web.cors import Cors
 from growy.web.dispatch import Dispatcher, Request, request_id_of
+from growy.web.gate import Peer
 from growy.web.limits import Limits
 from growy.web.negotiated import finished
 from growy.web.origin import check_host, check_origin
+from growy.web.router import Match
 from growy.web.upgrade import Upgrade, upgrade_of
 
 READ_SIZE = 16_384
@@ -78,11 +80,13 @@ class HttpConnection:
     def __init__(
         self,
         stream: trio.abc.Stream,
+        peer: Peer,
         dispatcher: Dispatcher,
         limits: Limits,
         counts: ConnectionCounts,
         cors: Cors,
     ) -> None:
+        self._peer = peer
         self._stream = stream
         self._dispatcher = dispatcher
         self._limits = limits
@@ -168,14 +172,24 @@ class HttpConnection:
             if isinstance(match, Response):
                 return await self._after_body(match)
             if match.endpoint.handler is None:
-                return upgrade_of(head, headers, match.parameters, self._protocol.trailing_data[0])
+                return self._upgrade(head, request, match)
+            admission = self._dispatcher.admit(request, match)
         except BadRequest:
             raise
         except GrowyError as error:
             return await self._after_body(self._dispatcher.refuse(error, self._request_id))
         body = await self._body(headers)
         self._enter(_Phase.WORKING, float("inf"))
-        return await self._dispatcher.answer(request, match, body)
+        return await self._dispatcher.answer(request, match, admission.caller, body)
+
+    def _upgrade(self, head: h11.Request, request: Request, match: Match) -> Upgrade:
+        upgrade = upgrade_of(head, request.headers, match.parameters, self._protocol.trailing_data[0])
+        try:
+            return attrs.evolve(upgrade, admission=self._dispatcher.admit(request, match))
+        except GrowyError as error:
+            # A browser does not see how a handshake was refused: it is told when it is connected.
+            self._dispatcher.counts.errors[error.code] += 1
+            return upgrade
 
     def _check_page(self, origin: str, host: str) -> None:
         """Raises Forbidden: the page comes from elsewhere, and nobody has named it."""
@@ -199,7 +213,7 @@ class HttpConnection:
             path, query = url.path or "/", url.query
             if url.scheme not in ("http", "https"):
                 raise BadRequest(400, f"{target[:100]!r} is no path")
-        return Request(self._method, path, query, headers, self._request_id)
+        return Request(self._method, path, query, headers, self._request_id, self._peer)
 
     async def _body(self, headers: dict[bytes, bytes]) -> bytes:
         limit = self._limits.body

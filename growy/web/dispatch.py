@@ -11,10 +11,12 @@ from collections import Counter
 import attrs
 
 from growy.model.errors import GrowyError
+from growy.model.people import Caller
 from growy.ops.log import get_log
 from growy.web.answers import Response, error_answer, internal_error
 from growy.web.app import App
 from growy.web.cors import options
+from growy.web.gate import Admission, Peer
 from growy.web.inputs import body_of, query_of
 from growy.web.router import Call, Match, Router
 
@@ -33,6 +35,7 @@ class Request:
     headers: dict[bytes, bytes]
     """Lower-case names; of a repeated header the last."""
     request_id: str
+    peer: Peer
 
 
 def request_id_of(headers: dict[bytes, bytes]) -> str:
@@ -74,7 +77,11 @@ class Dispatcher:
         except GrowyError as error:
             return self.refuse(error, request.request_id)
 
-    async def answer(self, request: Request, match: Match, body: bytes) -> Response:
+    def admit(self, request: Request, match: Match) -> Admission:
+        """Raises Unauthorized, AccessDenied; before the body is read, so that strangers cannot upload."""
+        return self.app.gate.admit(match.endpoint, request.headers, request.query, request.peer)
+
+    async def answer(self, request: Request, match: Match, caller: Caller, body: bytes) -> Response:
         """Cancellation passes through; everything else becomes an answer."""
         self.counts.requests += 1
         endpoint = match.endpoint
@@ -85,9 +92,8 @@ class Dispatcher:
                 inputs.append(query_of(request.query, endpoint.query))
             if endpoint.body is not None:
                 inputs.append(body_of(body, endpoint.body, request.headers.get(b"content-type", b"")))
-            reply = await endpoint.handler(
-                Call(self.app, request.request_id, match.parameters, headers=request.headers), *inputs
-            )
+            call = Call(self.app, request.request_id, match.parameters, caller, request.headers)
+            reply = await endpoint.handler(call, *inputs)
             return reply if reply.stream is None else await begun(reply)
         except GrowyError as error:
             return self.refuse(error, request.request_id)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from growy.model.errors import GrowyError, Invalid, StoreError, StoreUnavailable
+from growy.model.errors import AccessDenied, GrowyError, Invalid, StoreError, StoreUnavailable, Unauthorized
 from growy.web.answers import JSON, BadRequest, Forbidden, TooBusy
 from growy.web.models import model_schema, parameters
 from growy.web.router import Auth, Endpoint
@@ -50,6 +50,8 @@ ERROR = record(
     error=record(code=TEXT, numeric_code=INTEGER, message=TEXT, details=OBJECT, request_id=TEXT),
     detail=TEXT,
 )
+_ADMITTED: dict[int, tuple[type[GrowyError], ...]] = {401: (Unauthorized,), 403: (AccessDenied,)}
+"""What those may answer that not everybody may call."""
 _DESCRIPTION = """\
 A daemon for the Raspberry Pi that runs grow rooms and greenhouses.
 
@@ -94,6 +96,9 @@ def tag_of(path: str) -> str:
 def errors_of(endpoint: Endpoint) -> dict[int, list[type[GrowyError]]]:
     """Every error that an endpoint may answer with, by status."""
     found: dict[int, list[type[GrowyError]]] = {status: list(kinds) for status, kinds in _COMMON.items()}
+    if endpoint.auth is not Auth.PUBLIC:
+        for status, kinds in _ADMITTED.items():
+            found.setdefault(status, []).extend(kinds)
     if endpoint.query is not None or endpoint.body is not None or "{" in endpoint.path:
         found[400].append(Invalid)
     if endpoint.body is not None:
@@ -130,7 +135,10 @@ def _operation(endpoint: Endpoint, book: Book) -> Schema:
 
 
 def _needs(endpoint: Endpoint) -> str:
-    return "" if endpoint.auth is Auth.PUBLIC else f"Role: {endpoint.auth.value}."
+    if endpoint.auth is Auth.PUBLIC:
+        return ""
+    scope = "" if endpoint.scope is None else f" Scope of API keys: {endpoint.scope.value}."
+    return f"Role: {endpoint.auth.value}.{scope}"
 
 
 def _name(endpoint: Endpoint) -> str:
@@ -176,8 +184,8 @@ def _with_error(before: object, status: int, kinds: list[type[GrowyError]], book
     }
     if isinstance(before, dict):
         schema = {"anyOf": [before["content"][JSON.decode()]["schema"], schema]}
-    elif codes == sorted({kind.code for kind in _COMMON.get(status, ())}):
-        return {"$ref": f"#/components/responses/{status}"}
+    elif (name := next((name for name, one in _NAMED.items() if one == (status, codes)), None)) is not None:
+        return {"$ref": f"#/components/responses/{name}"}
     return _error_response(status, codes, schema)
 
 
@@ -189,12 +197,25 @@ def _error_response(status: int, codes: list[str], schema: Schema) -> Schema:
 
 
 def _common_responses(book: Book) -> Schema:
-    return {
-        str(status): _error_response(
-            status, sorted({kind.code for kind in kinds}), {"$ref": "#/components/schemas/Error"}
+    error = ERROR.schema(book)
+    return {name: _error_response(status, codes, error) for name, (status, codes) in _NAMED.items()}
+
+
+def _named_errors() -> dict[str, tuple[int, list[str]]]:
+    """Errors that many endpoints have: they stand in the document once."""
+    named: dict[str, tuple[int, list[str]]] = {}
+    for status, kinds in _COMMON.items():
+        named[HTTPStatus(status).name.title().replace("_", "")] = (
+            status,
+            sorted({kind.code for kind in kinds}),
         )
-        for status, kinds in _COMMON.items()
-    }
+    named["Unauthorized"] = (401, [Unauthorized.code])
+    named["AccessDenied"] = (403, sorted({AccessDenied.code, Forbidden.code}))
+    named["Invalid"] = (400, sorted({BadRequest.code, Invalid.code}))
+    return named
+
+
+_NAMED = _named_errors()
 
 
 def _path_parameter(name: str) -> Schema:

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 import attrs
 
 from growy.model.errors import GrowyError, Invalid, NotFound
+from growy.model.people import Caller, Role, Scope
 from growy.web.answers import JSON, MethodNotAllowed, Response
 from growy.web.app import App
 from growy.web.inputs import prepare
@@ -18,12 +19,17 @@ from growy.web.shape import Shape
 
 
 class Auth(enum.StrEnum):
-    """Who may call an endpoint, once login exists. Recorded now so that nothing is forgotten then."""
+    """Who may call an endpoint: everybody, or who has at least that role."""
 
     PUBLIC = "public"
     VIEWER = "viewer"
     OPERATOR = "operator"
     ADMIN = "admin"
+
+    @property
+    def role(self) -> Role | None:
+        """The least role that is let in; None: nobody is asked."""
+        return None if self is Auth.PUBLIC else Role(self.value)
 
 
 @attrs.frozen(slots=True)
@@ -34,8 +40,15 @@ class Call:
     request_id: str
     path: Mapping[str, str]
     """Path parameters, decoded."""
+    caller: Caller
+    """Who asks. They may call this endpoint: the gate has looked."""
     headers: Mapping[bytes, bytes] = attrs.field(factory=dict)
     """Of the request; lower-case names."""
+
+    @property
+    def by(self) -> str:
+        """Who asks, as audit trail and history name them."""
+        return self.caller.by
 
     def integer(self, name: str) -> int:
         """A path parameter that is a number. Raises Invalid naming it."""
@@ -76,6 +89,8 @@ class Endpoint:
     query: type | None = None
     body: type | None = None
     auth: Auth = Auth.VIEWER
+    scope: Scope | None = None
+    """API keys that are confined to scopes may call it only with this one."""
     answers: tuple[Answer, ...] = attrs.field(default=(), converter=_answers)
     """All that it answers; the tests hold it to that."""
     errors: tuple[type[GrowyError], ...] = ()

@@ -13,12 +13,14 @@ import trio
 
 from growy.config import WebConfig
 from growy.ops.log import get_log
+from growy.web.accounts.accounts import Accounts
 from growy.web.answers import TooBusy, error_answer
 from growy.web.api import ENDPOINTS
 from growy.web.app import App
 from growy.web.connection import ConnectionCounts, HttpConnection, linger
 from growy.web.cors import Cors
 from growy.web.dispatch import Dispatcher
+from growy.web.gate import Peer
 from growy.web.limits import Limits
 from growy.web.listeners import open_tcp, open_unix
 from growy.web.router import Endpoint, Router
@@ -49,6 +51,8 @@ class WebStatistics:
 @attrs.define
 class _Door:
     listener: trio.SocketListener
+    local: bool = False
+    """The unix socket: who may open its file may do everything."""
     open: int = 0
     turning_away: int = 0
 
@@ -77,6 +81,10 @@ class Web:
         self._refused = 0
         self._faults = 0
         self._scope = trio.CancelScope()
+
+    @property
+    def accounts(self) -> Accounts:
+        return self._app.accounts
 
     @property
     def port(self) -> int:
@@ -127,19 +135,22 @@ class Web:
                 else:
                     with door.occupied():
                         self._connections_total += 1
-                        await self._converse(stream)
+                        await self._converse(door, stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client is gone
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one connection, counted and logged
             self._faults += 1
             log.once_per("connection failed").error("connection failed", exc_info=error)
 
-    async def _converse(self, stream: trio.SocketStream) -> None:
-        connection = HttpConnection(stream, self._dispatcher, self._limits, self._counts, self._cors)
+    async def _converse(self, door: _Door, stream: trio.SocketStream) -> None:
+        peer = Peer("" if door.local else str(stream.socket.getpeername()[0]), door.local)
+        connection = HttpConnection(stream, peer, self._dispatcher, self._limits, self._counts, self._cors)
         upgrade = await connection.run()
         if upgrade is not None:
-            hub, limits = self._app.hub, self._limits
-            await serve_live(stream, upgrade.handshake, upgrade.rest, upgrade.client_id, hub, limits)
+            hub, limits, admission = self._app.hub, self._limits, upgrade.admission
+            await serve_live(
+                stream, upgrade.handshake, upgrade.rest, upgrade.client_id, hub, limits, admission
+            )
 
     async def _turn_away(self, door: _Door, stream: trio.SocketStream) -> None:
         """Say why and close, unless even that has become a crowd."""
@@ -185,5 +196,5 @@ async def open_web(
     async with AsyncExitStack() as stack:
         doors = [_Door(await stack.enter_async_context(await open_tcp(config)))]
         if socket_path is not None:
-            doors.append(_Door(await stack.enter_async_context(open_unix(socket_path))))
+            doors.append(_Door(await stack.enter_async_context(open_unix(socket_path)), local=True))
         yield Web(doors, app, limits or Limits.of(config), endpoints, Cors.of(config.allowed_origins))

@@ -16,6 +16,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from growy.model.errors import Invalid
 from growy.ops.log import get_log
 from growy.web.feed import Feed
+from growy.web.gate import Admission
 from growy.web.limits import Limits
 from growy.web.live import LiveHub
 from growy.web.subscription import Clear, PingRequest, Remove, parse
@@ -24,6 +25,8 @@ log = get_log(__name__)
 
 TOO_SLOW = 1013
 """RFC 6455 registry: "try again later". Also for one client too many."""
+NOT_ADMITTED = 4001
+"""The existing frontend's number: no login, or one that counts no longer."""
 GOING_AWAY = 1001
 CLIENT_ID = re.compile(r"[A-Za-z0-9_.:~-]{1,64}")
 
@@ -71,7 +74,13 @@ def handshake_bytes(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> by
 
 
 async def serve_live(
-    stream: trio.abc.Stream, handshake: bytes, rest: bytes, client_id: str, hub: LiveHub, limits: Limits
+    stream: trio.abc.Stream,
+    handshake: bytes,
+    rest: bytes,
+    client_id: str,
+    hub: LiveHub,
+    limits: Limits,
+    admission: Admission | None,
 ) -> None:
     """Serve one live client until it goes, is given up, or the server is cancelled (it is told 1001 then).
 
@@ -79,11 +88,14 @@ async def serve_live(
         stream: the socket; closed on return.
         handshake: see `handshake_bytes`; must be a valid WebSocket upgrade.
         rest: what the client has sent after it.
+        admission: the client's; None: it may not watch, and is told so by close code 4001.
     """
     try:
         async with trio.open_nursery() as nursery:
             try:
-                await _greet(nursery, ReplayStream(handshake, rest, stream), client_id, hub, limits)
+                await _greet(
+                    nursery, ReplayStream(handshake, rest, stream), client_id, hub, limits, admission
+                )
             finally:
                 with trio.CancelScope(shield=True):
                     await trio.aclose_forcefully(stream)
@@ -93,14 +105,23 @@ async def serve_live(
 
 
 async def _greet(
-    nursery: trio.Nursery, stream: ReplayStream, client_id: str, hub: LiveHub, limits: Limits
+    nursery: trio.Nursery,
+    stream: ReplayStream,
+    client_id: str,
+    hub: LiveHub,
+    limits: Limits,
+    admission: Admission | None,
 ) -> None:
     socket: WebSocketConnection | None = None
     with trio.move_on_after(limits.handshake_timeout):
         request = await wrap_server_stream(nursery, stream, max_message_size=limits.websocket_message)
         socket = await request.accept()
         stream.accepted.set()
-    if socket is not None:
+    if socket is None:
+        return
+    if admission is None:
+        await _close(socket, NOT_ADMITTED, "log in first", limits.websocket_close)
+    else:
         await _serve(socket, client_id, hub, limits)
 
 

@@ -123,17 +123,17 @@ def test_status_says_healthy_and_gives_the_figures(ask, daemon):
     assert data["parts"]["intake"]["readings_received"] == published
 
 
-def test_the_daemon_is_found_by_its_port_too(daemon, ask):
+def test_the_daemon_is_found_by_its_port_too_and_lets_no_stranger_in(daemon, ask):
     done = CliRunner().invoke(main, ["status", "--url", daemon["url"]])
 
-    assert (done.exit_code, "is healthy" in done.output) == (ExitCode.OK, True)
+    assert (done.exit_code, "Could not validate credentials" in done.stderr) == (ExitCode.FAILED, True)
 
 
 def test_without_a_socket_the_port_of_the_settings_is_asked(daemon, ask, monkeypatch, tmp_path):
     monkeypatch.setenv("GROWY_NODE__DATA_DIR", str(tmp_path))
     monkeypatch.setenv("GROWY_WEB__PORT", daemon["url"].rpartition(":")[2])
 
-    assert CliRunner().invoke(main, ["devices"]).exit_code == ExitCode.OK
+    assert "Could not validate credentials" in CliRunner().invoke(main, ["devices"]).stderr
 
 
 def test_devices_are_listed(ask, daemon):

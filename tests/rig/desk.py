@@ -22,13 +22,16 @@ from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
 from growy.model.control import ActuatorKey
 from growy.model.setup import ActuatorKind, ActuatorSetup, SensorSetup
+from growy.web.accounts.accounts import Accounts
 from growy.web.app import App
+from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.server import Web, open_web
 from rig.control import control_over
 from rig.esp import Air, Esp
 from rig.intake import Bench, open_bench
+from rig.people import api_key
 
 FAST = 20.0
 ESP = "ESP_12AB34CD"
@@ -45,7 +48,10 @@ class Desk:
     air: Air
     hub: LiveHub
     nursery: trio.Nursery
+    accounts: Accounts = attrs.field(factory=lambda: Accounts(lambda: time.time_ns() // 1_000_000))
     url: str = ""
+    env: dict[str, str] = attrs.field(factory=dict)
+    """For the command line: an administrator's API key."""
     ask: Any = None
 
     def app(self) -> App:
@@ -60,6 +66,8 @@ class Desk:
             control=self.control,
             zones=self.zones,
             hub=self.hub,
+            accounts=self.accounts,
+            gate=Gate(self.accounts),
             health=lambda: assess(vitals),
         )
 
@@ -152,7 +160,7 @@ async def open_desk(
         nursery.start_soon(_tick, fleet, control)
         async with open_web(WebConfig(port=0), None, desk.app()) as web:
             await nursery.start(web.run)
-            desk.url = web.url
+            desk.url, desk.env = web.url, {"GROWYD_API_KEY": await api_key(web)}
             async with connect(web) if connect is not None else nullcontext() as client:
                 desk.ask = getattr(client, "ask", None)
                 yield desk

@@ -27,7 +27,7 @@ def _validator(method: str, path: str, status: int) -> Any:
     whole = closed_document()
     said = whole["paths"][path][method.lower()]["responses"][str(status)]
     if "$ref" in said:
-        said = whole["components"]["responses"][str(status)]
+        said = whole["components"]["responses"][said["$ref"].rpartition("/")[2]]
     schema = said["content"]["application/json"]["schema"]
     return jsonschema_rs.validator_for({**schema, "components": whole["components"]})
 

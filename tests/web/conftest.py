@@ -18,6 +18,7 @@ import trio
 import trio.testing
 from rig.control import control_over
 from rig.esp import Air, Esp, wall_ms
+from rig.people import api_key
 
 from growy.config import SensorsConfig, StoreConfig, WebConfig
 from growy.control.control import Control
@@ -30,8 +31,10 @@ from growy.sensors.registry import Registry
 from growy.sensors.reload import Reloader
 from growy.sensors.staff import Staff
 from growy.store import Store, open_store
+from growy.web.accounts.accounts import Accounts
 from growy.web.api import ENDPOINTS
 from growy.web.app import App
+from growy.web.gate import Gate
 from growy.web.health import Health, Vitals, assess
 from growy.web.limits import Limits
 from growy.web.live import LiveHub
@@ -52,6 +55,7 @@ class House:
     zones: Zones
     air: Air
     hub: LiveHub
+    accounts: Accounts = attrs.field(factory=lambda: Accounts(wall_ms))
     vitals: Vitals = WELL
 
     def health(self) -> Health:
@@ -68,6 +72,8 @@ class House:
             control=self.control,
             zones=self.zones,
             hub=self.hub,
+            accounts=self.accounts,
+            gate=Gate(self.accounts),
             health=self.health,
             parts={"fleet": self.fleet.statistics},
         )
@@ -162,8 +168,13 @@ class Reply:
 class Client:
     """One connection. Speaks bytes, so that nothing corrects what a test wants to send."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    def __init__(self, stream: trio.abc.Stream, key: str = "") -> None:
+        """Args:
+        key: an API key that `ask` shows unless it is given credentials itself.
+        """
         self.stream = stream
+        self.key = key
+        self.key_line = f"X-API-Key: {key}\r\n".encode()
         self.rest = b""
 
     async def send(self, data: bytes) -> None:
@@ -219,6 +230,8 @@ class Client:
         data = b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {target} HTTP/1.1", "Host: localhost"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        if self.key and not {"X_API_Key", "Authorization"} & headers.keys():
+            lines.append(f"X-API-Key: {self.key}")
         if body is not None:
             lines.append(f"Content-Length: {len(data)}")
         await self.send("\r\n".join([*lines, "", ""]).encode() + data)
@@ -226,9 +239,11 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(web: Web) -> AsyncIterator[Client]:
+async def connected(web: Web, key: str | None = None) -> AsyncIterator[Client]:
+    """With an admin's API key; `""` for a stranger."""
+    key = await api_key(web) if key is None else key
     async with await trio.open_tcp_stream(web.host, web.port) as stream:
-        yield Client(stream)
+        yield Client(stream, key)
 
 
 @pytest.fixture
@@ -237,7 +252,7 @@ async def client(web: Web) -> AsyncIterator[Client]:
         yield client
 
 
-Connect: TypeAlias = Callable[[Web], AbstractAsyncContextManager[Client]]
+Connect: TypeAlias = Callable[..., AbstractAsyncContextManager[Client]]
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ async def test_one_actuator_is_stopped_and_its_neighbour_runs_on(desk: Desk) -> 
     assert (said["success"], said["stop"]["scope"], said["stop"]["text"]) == (
         True,
         "actuator",
-        f"{ESP}:18, by api: pump leaks",
+        f"{ESP}:18, by key:tests: pump leaks",
     )
     assert (esp.outputs.on(18), esp.outputs.on(19)) == (False, True)
     assert [one["gpio"] for one in said["details"][0]["actuators"]] == [18]

@@ -10,7 +10,7 @@ import trio
 
 from growy.web.answers import TEXT, Response
 from growy.web.limits import Limits
-from growy.web.router import Answer, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
 
 
 class Source:
@@ -37,7 +37,12 @@ class Source:
             return Response(200, content_type=TEXT, stream=self.stream())
 
         return Endpoint(
-            method="GET", path="/stream", summary="", handler=serve, answers=Answer(media=(TEXT,))
+            method="GET",
+            path="/stream",
+            summary="",
+            handler=serve,
+            auth=Auth.PUBLIC,
+            answers=Answer(media=(TEXT,)),
         )
 
 

@@ -18,7 +18,6 @@ from growy.model.setup import ActuatorKind, ActuatorSetup
 from growy.store import HistoryKind, HistoryRow, Usage
 from growy.web.answers import Response, answer, iso
 from growy.web.api.control_records import level, state_record
-from growy.web.api.placing import BY
 from growy.web.api.setups import actuator_record, need_actuator
 from growy.web.app import App
 from growy.web.inputs import Moment
@@ -86,7 +85,7 @@ async def command(call: Call, query: CommandQuery, body: CommandBody) -> Respons
         wish,
         value=value,
         duration_s=body.duration,
-        by=BY,
+        by=call.by,
         wait_s=query.wait,
     )
     return answer(
@@ -121,7 +120,7 @@ async def set_(call: Call, query: CommandQuery, body: SetBody) -> Response:
     if value == OFF:
         wish = Wish.OFF
     done = await call.app.control.command(
-        actuator, wish, value=value, duration_s=body.duration, by=BY, wait_s=query.wait
+        actuator, wish, value=value, duration_s=body.duration, by=call.by, wait_s=query.wait
     )
     return answer(
         {

@@ -17,7 +17,6 @@ from growy.control.stops.effects import ClearState
 from growy.model.errors import Invalid
 from growy.web.answers import Response, answer, iso
 from growy.web.api.control_records import Standing, covered, pins_of, standing_of, stop_record
-from growy.web.api.placing import BY
 from growy.web.api.setups import need_actuator
 from growy.web.app import App
 from growy.web.router import Auth, Call, Endpoint
@@ -79,7 +78,9 @@ async def stop(call: Call, query: StopQuery, body: StopBody) -> Response:
     app = call.app
     esp_id = body.esp_id or None
     check_scope(app, esp_id, body.gpio)
-    ordered = await app.control.emergencies.stop(esp_id=esp_id, gpio=body.gpio, reason=body.reason, by=BY)
+    ordered = await app.control.emergencies.stop(
+        esp_id=esp_id, gpio=body.gpio, reason=body.reason, by=call.by
+    )
     report = ordered.report
     if query.wait:
         # None: somebody has ended it meanwhile. What was known of it then is the last word.
@@ -160,7 +161,7 @@ async def clear(call: Call, query: ClearQuery, body: ClearBody) -> Response:
     esp_id = body.esp_id or None
     check_scope(app, esp_id, body.gpio)
     ended = await app.control.emergencies.clear(
-        esp_id=esp_id, gpio=body.gpio, reason=body.reason, by=BY, wait_s=query.wait
+        esp_id=esp_id, gpio=body.gpio, reason=body.reason, by=call.by, wait_s=query.wait
     )
     counts = Counter(one.state for one in ended.devices)
     unfinished = counts[ClearState.FAILED] + counts[ClearState.WAITING] + counts[ClearState.SENT]

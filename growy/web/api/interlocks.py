@@ -14,7 +14,6 @@ from growy.control.rules.spelled import actuator_of, sensor_of
 from growy.model.control import ActuatorKey, Interlock, InterlockKind
 from growy.model.errors import Duplicate, Invalid, NotFound
 from growy.web.answers import Response, answer, iso
-from growy.web.api.placing import BY
 from growy.web.router import Answer, Auth, Call, Endpoint
 from growy.web.shapes import control as shapes
 
@@ -71,12 +70,12 @@ async def add(call: Call, body: InterlockBody) -> Response:
         b=named("b", actuator_of, body.b),
         name=body.name,
     )
-    made = await call.app.control.interlocking.put_interlock(interlock, by=BY)
+    made = await call.app.control.interlocking.put_interlock(interlock, by=call.by)
     return answer({"success": True, **interlock_record(made)}, 201)
 
 
 async def remove(call: Call) -> Response:
-    gone = await call.app.control.interlocking.remove_interlock(call.path["interlock_id"], by=BY)
+    gone = await call.app.control.interlocking.remove_interlock(call.path["interlock_id"], by=call.by)
     return answer({"success": True, **interlock_record(gone)})
 
 
@@ -111,13 +110,13 @@ async def couple(call: Call, body: CouplingBody) -> Response:
         named("actuator", actuator_of, body.actuator),
         tuple(named(f"sensors[{index}]", sensor_of, said) for index, said in enumerate(body.sensors)),
     )
-    made = await call.app.control.interlocking.put_coupling(coupling, by=BY)
+    made = await call.app.control.interlocking.put_coupling(coupling, by=call.by)
     return answer({"success": True, **coupling_record(made)}, 201)
 
 
 async def uncouple(call: Call) -> Response:
     actuator = ActuatorKey(call.path["esp_id"], call.integer("gpio"))
-    gone = await call.app.control.interlocking.remove_coupling(actuator, by=BY)
+    gone = await call.app.control.interlocking.remove_coupling(actuator, by=call.by)
     return answer({"success": True, **coupling_record(gone)})
 
 

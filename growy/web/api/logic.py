@@ -12,7 +12,6 @@ from growy.control.rules import templates
 from growy.control.rules.templates import Parameter, Template
 from growy.model.errors import NotFound
 from growy.web.answers import Response, answer, iso, page_of
-from growy.web.api.placing import BY
 from growy.web.router import Answer, Auth, Call, Endpoint
 from growy.web.shapes import faults
 from growy.web.shapes import rules as shapes
@@ -110,12 +109,12 @@ async def rule(call: Call) -> Response:
 
 async def add(call: Call, body: dict[str, object]) -> Response:
     """A new rule; it is in force when this answers."""
-    return answer(_written(await call.app.control.book.add(body, by=BY)), 201)
+    return answer(_written(await call.app.control.book.add(body, by=call.by)), 201)
 
 
 async def change(call: Call, body: dict[str, object]) -> Response:
     """Fields that are given are changed, the others stay."""
-    return answer(_written(await call.app.control.book.change(call.path["rule_id"], body, by=BY)))
+    return answer(_written(await call.app.control.book.change(call.path["rule_id"], body, by=call.by)))
 
 
 def _written(written: Written) -> dict[str, object]:
@@ -124,14 +123,14 @@ def _written(written: Written) -> dict[str, object]:
 
 async def remove(call: Call) -> Response:
     """The rule lets go of everything and is gone; its history stays."""
-    record = await call.app.control.book.remove(call.path["rule_id"], by=BY)
+    record = await call.app.control.book.remove(call.path["rule_id"], by=call.by)
     return answer({"success": True, "message": f"{record.rule.name} is deleted", **rule_record(record)})
 
 
 async def toggle(call: Call, body: ToggleBody) -> Response:
     """Have a rule act, or not."""
     record, before = await call.app.control.book.enable(
-        call.path["rule_id"], body.enabled, by=BY, reason=body.reason or ""
+        call.path["rule_id"], body.enabled, by=call.by, reason=body.reason or ""
     )
     state = "enabled" if body.enabled else "disabled"
     return answer(
@@ -212,7 +211,7 @@ async def instantiate(call: Call, body: InstantiateBody) -> Response:
     document["enabled"] = body.enabled
     if body.preview:
         return answer({"success": True, "preview": True, "rule": document})
-    return answer(_written(await call.app.control.book.add(document, by=BY)), 201)
+    return answer(_written(await call.app.control.book.add(document, by=call.by)), 201)
 
 
 _LOGIC = "/api/v1/logic"

@@ -10,7 +10,6 @@ from attrs import validators as v
 from growy.model.errors import Invalid
 from growy.web.answers import Response, answer, iso
 from growy.web.api.logic import condition_record
-from growy.web.api.placing import BY
 from growy.web.inputs import Moment
 from growy.web.router import Auth, Call, Endpoint
 from growy.web.shapes import faults
@@ -52,7 +51,7 @@ async def test(call: Call, body: TestBody) -> Response:
     """Whether a rule would act. With `dry_run` false it does act, through the safety gate, if it would."""
     rule_id = call.path["rule_id"]
     trial = call.app.control.trying.trial(
-        rule_id, mocks=body.mock_sensor_values, at=body.mock_time, dry_run=body.dry_run, by=BY
+        rule_id, mocks=body.mock_sensor_values, at=body.mock_time, dry_run=body.dry_run, by=call.by
     )
     return answer(trial_record(trial, rule_id, call.app.control.book.need(rule_id).rule.name))
 

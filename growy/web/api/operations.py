@@ -8,6 +8,7 @@ import time
 import attrs
 from attrs import validators as v
 
+from growy.model.people import Scope
 from growy.web.answers import PROMETHEUS, Response, answer, iso
 from growy.web.app import App
 from growy.web.metrics import exposition
@@ -80,6 +81,7 @@ ENDPOINTS = (
         path="/api/v1/statistics",
         summary="Figures of all parts",
         handler=statistics,
+        scope=Scope.METRICS,
         answers=shapes.STATISTICS,
     ),
     Endpoint(

@@ -17,6 +17,7 @@ import attrs
 import numpy as np
 
 from growy.model.errors import ConversionError, Invalid, NotFound
+from growy.model.people import Scope
 from growy.model.reading import Quality
 from growy.sensors.calibration import Calibration
 from growy.sensors.plan import OutputInfo
@@ -161,6 +162,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/api/v1/sensors/process",
+        scope=Scope.PROCESS,
         summary="Convert one raw value",
         handler=process,
         body=ProcessBody,

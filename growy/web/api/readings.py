@@ -13,6 +13,7 @@ import numpy as np
 from attrs import validators as v
 
 from growy.model.errors import Invalid
+from growy.model.people import Scope
 from growy.model.reading import QUALITY_BY_WORD, Columns, IntArray, Quality, Series
 from growy.store.buckets import Buckets
 from growy.web.answers import CSV, JSON, JSON_LINES, Response, answer, iso
@@ -326,6 +327,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/sensors/data",
+        scope=Scope.READINGS,
         summary="Readings over time",
         handler=data,
         query=DataQuery,

@@ -8,6 +8,7 @@ import attrs
 from attrs import validators as v
 
 from growy.model.errors import Invalid, SensorNotFound
+from growy.model.people import Scope
 from growy.model.setup import ItemState
 from growy.web.answers import Response, answer, iso, page_of
 from growy.web.api.series import identity, need
@@ -182,6 +183,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/sensors/{esp_id}/{gpio}/stats",
+        scope=Scope.READINGS,
         summary="Minimum, maximum, mean over a time",
         handler=stats,
         query=StatsQuery,

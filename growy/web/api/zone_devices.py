@@ -33,7 +33,7 @@ async def assign(call: Call, body: AssignBody) -> Response:
     app.fleet.need(esp_id)
     zone = zone_setup(app, body.zone_id, body.zone_name, body.master_zone_id)
     await app.fleet.set_zone(esp_id, zone)
-    await register(app, zone)
+    await register(app, zone, call.by)
     return await _told(app, esp_id, zone, f"{esp_id} stands in zone {zone.zone_id}")
 
 
