@@ -77,8 +77,13 @@ def _lock(directory: Path) -> int:
     return lock
 
 
-def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Callable[[Path], int]) -> Opened:
+def open_files(
+    config: StoreConfig, directory: Path, vfs: str | None, free: Callable[[Path], int], *, ship: bool = False
+) -> Opened:
     """Open or create both databases in `directory`.
+
+    Args:
+        ship: commits are held until they have been shipped.
 
     Raises:
         SchemaError: written by a newer growyd.
@@ -110,7 +115,7 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
             lock=lock,
             series=series,
             registry=registry,
-            journal=Journal(series),
+            journal=Journal(series, hold=ship),
             unsealed=unsealed,
             catalog=load_catalog(series),
             conversions=load_conversions(series),

@@ -13,7 +13,15 @@ import apsw
 
 from growy.model.audit import AuditEntry
 from growy.model.errors import Invalid
-from growy.store.audit import AuditFilter, AuditPage, read_audit, read_event_types, write_audit
+from growy.store.audit import (
+    AuditFilter,
+    AuditPage,
+    AuditRow,
+    read_audit,
+    read_audit_after,
+    read_event_types,
+    write_audit,
+)
 from growy.store.control import ControlBatch, ControlRegistry, write_control
 from growy.store.devices import DeviceRow, read_devices, write_devices
 from growy.store.keyed import read_keyed, write_keyed
@@ -139,6 +147,10 @@ class Registry(ControlRegistry):
         if limit < 1 or offset < 0:
             raise Invalid("limit must be at least 1, offset at least 0")
         return await self._readers.registry(lambda db: read_audit(db, wanted, limit, offset))
+
+    async def audit_after(self, after_id: int, limit: int) -> list[AuditRow]:
+        """The entries after that one, oldest first. Raises StoreError."""
+        return await self._readers.registry(lambda db: read_audit_after(db, after_id, limit))
 
     async def audit_event_types(self) -> dict[str, int]:
         """Kinds of event in the audit trail, and how often each happened. Raises StoreError."""

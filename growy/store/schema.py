@@ -84,6 +84,19 @@ def _series_1(db: apsw.Connection) -> None:
     )
 
 
+def _series_2(db: apsw.Connection) -> None:
+    db.execute(
+        """
+        -- How far this store has come with the commits of others; moved in the transaction that takes them.
+        CREATE TABLE taken (
+            node TEXT NOT NULL, instance TEXT NOT NULL,
+            cursor INTEGER NOT NULL, check_ INTEGER NOT NULL, newest_rx_ms INTEGER NOT NULL,
+            PRIMARY KEY (node, instance)
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
 def _registry_1(db: apsw.Connection) -> None:
     db.execute(
         """ CREATE TABLE devices ( esp_id TEXT PRIMARY KEY, record TEXT NOT NULL, first_seen INTEGER NOT NULL,
@@ -158,7 +171,7 @@ def _registry_3(db: apsw.Connection) -> None:
     )
 
 
-SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1,)
+SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1, _series_2)
 REGISTRY_MIGRATIONS: tuple[Migration, ...] = (_registry_1, _registry_2, _registry_3)
 
 

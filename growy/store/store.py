@@ -34,6 +34,7 @@ from growy.store.query import RangeResult, SeriesStatistics
 from growy.store.readers import Readers
 from growy.store.registry import Registry
 from growy.store.schema import REGISTRY_FILE, SERIES_FILE, check_sqlite, file_size
+from growy.store.shipping import Shipping, Taken, write_taken
 from growy.store.sql import Cell, run_sql
 from growy.store.statistics import Latencies, StoreStatistics
 from growy.store.tail import Tail
@@ -64,6 +65,7 @@ class Store(Registry):
         self.catalog: Catalog = opened.catalog
         self.conversions: Conversions = opened.conversions
         self.tail: Tail = opened.tail
+        self.shipping = Shipping(opened, writer, readers)
         self._config = config
         self._directory = directory
         self._opened = opened
@@ -76,12 +78,17 @@ class Store(Registry):
         self._latencies = Latencies()
         self._readings = self._commits = self._failed = self._letters = 0
 
-    async def commit(self, columns: Columns, dead_letters: Sequence[DeadLetter] = ()) -> None:
+    async def commit(
+        self, columns: Columns, dead_letters: Sequence[DeadLetter] = (), *, taken: Taken | None = None
+    ) -> None:
         """Make readings and dead letters durable in one transaction; returns when it has committed.
 
         The columns belong to the store from here on: they must not be changed.
         New and changed series and conversions go into the same transaction. Calls commit in the order they were
         made. A call that has begun is finished even when its caller is cancelled.
+
+        Args:
+            taken: they come from another node's store, and this is how far we are with it then.
 
         Raises:
             StoreUnavailable: the disk is full or read-only. Nothing was committed; call again with the same
@@ -92,7 +99,7 @@ class Store(Registry):
         series, conversions = self.catalog.pending(), self.conversions.pending()
         try:
             await self._writer.run(
-                partial(self._write, columns, dead_letters, series, conversions), self._opened.series
+                partial(self._write, columns, dead_letters, series, conversions, taken), self._opened.series
             )
         except StoreError as error:
             self._failed += 1
@@ -115,6 +122,7 @@ class Store(Registry):
         letters: Sequence[DeadLetter],
         series: list[Series],
         conversions: list[Conversion],
+        taken: Taken | None,
     ) -> None:
         """One commit; in the writer's thread."""
         faults.check_room(self._directory, self._free(self._directory), self._least_free)
@@ -126,6 +134,8 @@ class Store(Registry):
             commit_id = journal.append(blob) if blob else 0
             if letters:
                 write_dead_letters(db, letters, self._config.dead_letters)
+            if taken is not None:
+                write_taken(db, taken)
         if blob:
             journal.keep()
             self._opened.unsealed.add(commit_id, columns)
@@ -352,6 +362,7 @@ async def open_store(
     history_rows: int = HISTORY_ROWS,
     vfs: str | None = None,
     free: Callable[[Path], int] = free_bytes,
+    ship: bool = False,
 ) -> AsyncIterator[Store]:
     """Open the store in `directory`, made if it is not there.
 
@@ -361,6 +372,7 @@ async def open_store(
         history_rows: `control.history_rows`.
         vfs: SQLite file layer, for fault injection; None is the system's.
         free: how much room the disk has, for fault injection.
+        ship: its commits go to another node: they are held until they are there (`Store.shipping`).
 
     Raises:
         SchemaError: SQLite is too old, or a newer growyd wrote the databases.
@@ -368,7 +380,7 @@ async def open_store(
         StoreError: a database is damaged.
     """
     check_sqlite(apsw.sqlite_lib_version())
-    opened = await trio.to_thread.run_sync(open_files, config, directory, vfs, free)
+    opened = await trio.to_thread.run_sync(partial(open_files, config, directory, vfs, free, ship=ship))
     writer, registry_writer = Writer(directory), Writer(directory, "growyd-registry")
     readers = Readers(directory, vfs)
     try:
