@@ -149,9 +149,11 @@ class HttpConnection:
                 return None
             if self._phase is _Phase.IDLE and self._protocol.trailing_data[0]:
                 self._enter(_Phase.HEADERS, self._limits.header_timeout)  # pipelined, and not yet whole
-            data = await self._stream.receive_some(READ_SIZE)
+            data = bytes(await self._stream.receive_some(READ_SIZE))
             if self._phase is _Phase.IDLE:
                 self._enter(_Phase.HEADERS, self._limits.header_timeout)
+                # Some clients end a body with a line too many; h11 would take it for a request (RFC 9112, 2.2).
+                data = data.removeprefix(b"\r\n") or bytes(await self._stream.receive_some(READ_SIZE))
             self._protocol.receive_data(bytes(data))
 
     async def _reply_to(self, head: h11.Request) -> Response | Upgrade:
@@ -159,6 +161,8 @@ class HttpConnection:
         self._method = head.method.decode()
         self._request_id = request_id_of(headers)
         self._request = request = self._understood(head, headers)
+        if not head.http_version.startswith(b"1."):
+            raise BadRequest(505, "growyd speaks HTTP/1.1")
         try:
             host = headers.get(b"host", b"localhost").decode("latin-1")
             check_host(host)
