@@ -23,6 +23,7 @@ lint: $(DEV)
 bench: $(DEV)
 	$(BIN)/python -m bench.convert
 	$(BIN)/python -m bench.store
+	$(BIN)/python -m bench.migrate
 	$(BIN)/python -m bench.wire
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.fleet

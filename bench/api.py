@@ -108,7 +108,9 @@ def bare(folder: str, size: int, mine: set[int], seconds: float) -> float:
         server.stdout.readline()
         pin(server.pid, mine)
         rate, half, most, cost, _ = measured(path, "/", server.pid, seconds)
-        print(f"bare h11, {size} bytes{'':24} {rate:7.0f} /s   p50 {half:5.2f}  p99 {most:6.2f} ms   {cost:5.0f} us")
+        print(
+            f"bare h11, {size} bytes{'':24} {rate:7.0f} /s   p50 {half:5.2f}  p99 {most:6.2f} ms   {cost:5.0f} us"
+        )
         server.terminate()
     Path(path).unlink()
     return rate

@@ -12,11 +12,14 @@ import socket
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import trio
 
+from growy.broker.engine import Endpoint
+from growy.broker.logins import REMEMBERED, BrokerLogins
 from growy.config import ControlConfig, SensorsConfig, StoreConfig, WebConfig
 from growy.control.opening import open_control
 from growy.control.performing import Ways
@@ -129,6 +132,15 @@ async def main() -> None:
                 ),
                 zones=Zones(store, (), lambda: int(time.time() * 1000)),
                 hub=hub,
+                broker_logins=BrokerLogins(
+                    Endpoint(host="127.0.0.1", port=1, client_id="bench"),
+                    None,
+                    remembered=None,
+                    remember=partial(store.set_keyed, REMEMBERED),
+                    note=lambda entry: None,
+                    connected=lambda: False,
+                    wall_ms=lambda: 0,
+                ),
                 accounts=accounts,
                 gate=Gate(accounts),
                 health=lambda: assess(WELL),

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import attrs
 import trio
@@ -21,6 +22,8 @@ from growy import __version__
 from growy.broker.embedded import open_embedded_broker
 from growy.broker.engine import Endpoint
 from growy.broker.link import Link
+from growy.broker.logins import REMEMBERED, BrokerLogins
+from growy.broker.mosquitto import Mosquitto
 from growy.broker.reconnect import Backoff
 from growy.broker.survey import BrokerSurvey
 from growy.config import Config
@@ -273,6 +276,15 @@ async def open_daemon(
             control=control,
             zones=Zones(store, map(zone_of_row, await store.zone_rows()), wall_ms),
             hub=hub,
+            broker_logins=BrokerLogins(
+                endpoint,
+                mosquitto_of(config),
+                remembered=await store.keyed(REMEMBERED),
+                remember=partial(store.set_keyed, REMEMBERED),
+                note=audit.note,
+                connected=lambda: link.connected,
+                wall_ms=wall_ms,
+            ),
             accounts=accounts,
             gate=Gate(accounts),
             health=lambda: assess(vitals_of(config, store, pool, link, fleet)),
@@ -344,6 +356,17 @@ def endpoint_of(config: Config) -> Endpoint:
         tls=url.tls,
         ca_file=config.broker.ca_file or None,
         keepalive_s=config.broker.keepalive,
+    )
+
+
+def mosquitto_of(config: Config) -> Mosquitto | None:
+    """Whose password file growyd may change; None for its own embedded broker."""
+    if config.broker.address.embedded:
+        return None
+    pid_file = config.broker.pid_file
+    return Mosquitto(
+        password_file=Path(config.broker.password_file).expanduser(),
+        pid_file=Path(pid_file).expanduser() if pid_file else None,
     )
 
 

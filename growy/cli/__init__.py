@@ -56,6 +56,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("growy.cli.convert:convert", "Convert raw values as the daemon would."),
     "deadletters": ("growy.cli.deadletters:deadletters", "Messages that could not be used, with the reason."),
     "events": ("growy.cli.events:events", "What happened: decisions, faults, devices that came and went."),
+    "broker": ("growy.cli.broker:broker", "The broker's logins: set one up, take one away."),
+    "migrate": (
+        "growy.cli.migrate:migrate",
+        "Take over the readings of the old server's growy_database.db.",
+    ),
     "simulate": ("growy.cli.simulate:simulate", "Simulated ESP32s against any MQTT broker."),
     "config": ("growy.cli.settings:config", "Check and show the settings."),
 }

@@ -51,6 +51,15 @@ class BrokerConfig:
     )
     ca_file: str = setting("", "CA certificate for mqtts://; default the system's.")
     keepalive: int = setting(60, "MQTT keep-alive, seconds.", at_least=5, at_most=3600)
+    password_file: str = setting(
+        "/etc/mosquitto/growyd/passwd",
+        "Mosquitto's password_file, for logins set up through growyd, which must be able to write its folder.",
+    )
+    pid_file: str = setting(
+        "",
+        "Mosquitto's pid_file, if growyd may signal it: then growyd itself makes it read a changed password file. "
+        "Empty: growyd-mosquitto.path of systemd does.",
+    )
     inflight_window: int = setting(
         0,
         "How many unacknowledged messages the broker sends ahead (Mosquitto: max_inflight_messages). "

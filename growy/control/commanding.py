@@ -142,6 +142,12 @@ class Commanding(Performing):
             self._kept_claims[claim.actuator] = claim
             self.perform(self._switchboard.hold(claim, self._ways.moment()))
 
+    def forget_claim(self, actuator: ActuatorKey) -> None:
+        """What a person wants of it is over: it is no longer ours."""
+        if self._kept_claims.pop(actuator, None) is not None:
+            self._journal.forget_claim(actuator, PERSON)
+        self.perform(self._switchboard.release(PERSON, actuator, self._ways.moment()))
+
     def _forget_ended_claims(self) -> None:
         if not self._kept_claims:
             return

@@ -93,6 +93,7 @@ EVENT_TYPES: Mapping[str, str] = {
     "notification": "What a rule told people",
     "interlock_changed": "An interlock or a coupling was set or taken away",
     "emergency_stop": "An emergency stop began or ended, or a device has proven it",
+    "mqtt_login_changed": "A login of the broker was set up or taken away",
     "mqtt_error": "A fault between growyd and the broker",
     "database_error": "A fault of the store",
     "validation_error": "A request was refused",

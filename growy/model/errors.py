@@ -77,6 +77,14 @@ class StoreUnavailable(StoreError):
     numeric_code = 5302
 
 
+class StoreInUse(StoreError):
+    """Another growyd has the store open."""
+
+    code = "STORE_IN_USE"
+    numeric_code = 5309
+    http_status = 409
+
+
 class SchemaError(StoreError):
     """The database on disk was written by a newer growyd, or SQLite is too old to be trusted."""
 
@@ -97,6 +105,32 @@ class BrokerRefused(BrokerError):
 
     code = "MQTT_REFUSED"
     numeric_code = 5102
+
+
+class LoginRefused(BrokerRefused):
+    """The broker knows no such user, or the password is wrong."""
+
+
+class LoginNotChanged(BrokerError):
+    """A login of the broker could not be set up, and is as it was before."""
+
+    code = "MQTT_LOGIN_NOT_CHANGED"
+    numeric_code = 5106
+
+
+class LoginUncertain(BrokerError):
+    """A login of the broker could not be set up, and whether the broker has what it had before could not be proven."""
+
+    code = "MQTT_LOGIN_UNCERTAIN"
+    numeric_code = 5107
+
+
+class OwnLogin(GrowyError):
+    """The login that growyd itself uses must not differ from its settings: it would be shut out of its broker."""
+
+    code = "MQTT_OWN_LOGIN"
+    numeric_code = 5108
+    http_status = 409
 
 
 class PublishFailed(BrokerError):
@@ -303,6 +337,32 @@ class AccessDenied(GrowyError):
     code = "FORBIDDEN"
     numeric_code = 5409
     http_status = 403
+
+
+class NodeNotFound(NotFound):
+    code = "KAISER_NOT_FOUND"
+    numeric_code = 5790
+
+
+class ChainNotFound(NotFound):
+    code = "COMMAND_CHAIN_NOT_FOUND"
+    numeric_code = 5791
+
+
+class TransferRefused(GrowyError):
+    """A device's owner cannot be changed as asked: nothing was changed. `details["reason"]` is the check's own word."""
+
+    code = "TRANSFER_REFUSED"
+    numeric_code = 5792
+    http_status = 409
+
+
+class ChainEnded(GrowyError):
+    """A command chain that can no longer be cancelled."""
+
+    code = "COMMAND_CHAIN_ENDED"
+    numeric_code = 5793
+    http_status = 409
 
 
 class PortInUse(GrowyError):

@@ -11,6 +11,7 @@ from growy.store.control import ControlBatch
 from growy.store.deadletters import DeadLetter, DeadLetterRow
 from growy.store.devices import DeviceRow
 from growy.store.faults import DiskState
+from growy.store.hierarchy import HierarchyBatch, Mean, Measurement
 from growy.store.query import RangeResult, SeriesStatistics
 from growy.store.rules import ExecutionFilter, ExecutionPage, ExecutionRow, RuleRow, RuleState, RuleTally
 from growy.store.statistics import StoreStatistics
@@ -37,8 +38,11 @@ __all__ = [
     "ExecutionFilter",
     "ExecutionPage",
     "ExecutionRow",
+    "HierarchyBatch",
     "HistoryKind",
     "HistoryRow",
+    "Mean",
+    "Measurement",
     "RangeResult",
     "RuleRow",
     "RuleState",

@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 
 from growy.config import StoreConfig
-from growy.model.errors import StoreError
+from growy.model.errors import StoreError, StoreInUse
 from growy.model.reading import Columns
 from growy.store import faults
 from growy.store.blob import decode
@@ -70,7 +70,7 @@ def _lock(directory: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise StoreError(
+        raise StoreInUse(
             f"{directory} is in use by another growyd",
             cure="Stop that one, or give this one another store.path",
         ) from None

@@ -24,6 +24,7 @@ from growy.store.audit import (
 )
 from growy.store.control import ControlBatch, ControlRegistry, write_control
 from growy.store.devices import DeviceRow, read_devices, write_devices
+from growy.store.hierarchy import HierarchyBatch, HierarchyRegistry, write_hierarchy
 from growy.store.keyed import read_keyed, write_keyed
 from growy.store.readers import Readers
 from growy.store.writer import Submitted, Writer, transaction
@@ -31,9 +32,10 @@ from growy.store.zones import ZoneRow, delete_zones, read_zones, write_zones
 
 EVERYTHING = AuditFilter()
 NOTHING = ControlBatch()
+NO_TREE = HierarchyBatch()
 
 
-class Registry(ControlRegistry):
+class Registry(ControlRegistry, HierarchyRegistry):
     """The half of the store that is about growy.db. Trio thread only.
 
     Args:
@@ -61,6 +63,7 @@ class Registry(ControlRegistry):
         deleted_zones: Collection[str] = (),
         keyed: Mapping[str, str | None] | None = None,
         control: ControlBatch = NOTHING,
+        hierarchy: HierarchyBatch = NO_TREE,
     ) -> None:
         """Write all of it in one transaction; returns when it is on the card. Nothing to write touches nothing.
 
@@ -77,7 +80,7 @@ class Registry(ControlRegistry):
             StoreError: nothing was written.
         """
         facts = keyed or {}
-        if not (devices or audit or zones or deleted_zones or facts or control):
+        if not (devices or audit or zones or deleted_zones or facts or control or hierarchy):
             return
         db = self._registry
 
@@ -88,6 +91,7 @@ class Registry(ControlRegistry):
                 write_zones(db, zones)
                 write_keyed(db, facts)
                 write_control(db, control, self._history_rows)
+                write_hierarchy(db, hierarchy)
                 if audit:
                     write_audit(db, audit, self._audit_rows)
 

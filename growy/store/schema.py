@@ -87,6 +87,25 @@ def _series_1(db: apsw.Connection) -> None:
 def _series_2(db: apsw.Connection) -> None:
     db.execute(
         """
+        -- How far the old server's database has been read (rowid), with what became of its rows: written in the
+        -- transaction that takes them.
+        CREATE TABLE legacy_progress (
+            identity TEXT PRIMARY KEY,
+            cursor INTEGER NOT NULL, cursor_row TEXT NOT NULL, tally TEXT NOT NULL,
+            began_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        -- Which series the old server's rows went to; a later run must not choose another.
+        CREATE TABLE legacy_series (
+            esp_id TEXT NOT NULL, gpio INTEGER NOT NULL, sensor_type TEXT NOT NULL, series INTEGER NOT NULL,
+            PRIMARY KEY (esp_id, gpio, sensor_type)
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
+def _series_3(db: apsw.Connection) -> None:
+    db.execute(
+        """
         -- How far this store has come with the commits of others; moved in the transaction that takes them.
         CREATE TABLE taken (
             node TEXT NOT NULL, instance TEXT NOT NULL,
@@ -171,8 +190,49 @@ def _registry_3(db: apsw.Connection) -> None:
     )
 
 
-SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1, _series_2)
-REGISTRY_MIGRATIONS: tuple[Migration, ...] = (_registry_1, _registry_2, _registry_3)
+def _registry_hierarchy(db: apsw.Connection) -> None:
+    """Several Pis. The columns before the blank line are those that others read; times are Unix ms."""
+    db.execute(
+        """
+        CREATE TABLE kaiser_registry (
+            id INTEGER PRIMARY KEY,
+            kaiser_id TEXT NOT NULL UNIQUE, god_id TEXT NOT NULL, kaiser_name TEXT NOT NULL,
+            esp_devices TEXT NOT NULL DEFAULT '[]', status TEXT NOT NULL, last_heartbeat INTEGER,
+            created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+
+            document TEXT NOT NULL DEFAULT '{}'
+        ) STRICT;
+        CREATE TABLE esp_ownership (
+            id INTEGER PRIMARY KEY,
+            esp_id TEXT NOT NULL UNIQUE, current_owner TEXT NOT NULL, previous_owner TEXT,
+            transfer_timestamp INTEGER NOT NULL, transfer_reason TEXT NOT NULL, created_at INTEGER NOT NULL,
+
+            epoch INTEGER NOT NULL, lease_s REAL NOT NULL, home TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE command_chains (
+            id INTEGER PRIMARY KEY,
+            command_id TEXT NOT NULL UNIQUE, god_id TEXT NOT NULL, kaiser_id TEXT NOT NULL, esp_id TEXT,
+            command_type TEXT NOT NULL, command_data TEXT NOT NULL, status TEXT NOT NULL,
+            response_data TEXT NOT NULL, created_at INTEGER NOT NULL, completed_at INTEGER,
+
+            step TEXT, timeout_s REAL, issued_by TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE performance_stats (
+            id INTEGER PRIMARY KEY, metric_name TEXT NOT NULL, metric_value REAL NOT NULL, timestamp INTEGER NOT NULL
+        ) STRICT;
+        -- What the rules of a device need, as God has sent it.
+        CREATE TABLE esp_documents (esp_id TEXT PRIMARY KEY, version TEXT NOT NULL, content BLOB NOT NULL) STRICT;
+        """
+    )
+
+
+SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1, _series_2, _series_3)
+REGISTRY_MIGRATIONS: tuple[Migration, ...] = (
+    _registry_1,
+    _registry_2,
+    _registry_3,
+    _registry_hierarchy,
+)
 
 
 def migrate(db: apsw.Connection, migrations: Sequence[Migration]) -> None:

@@ -12,6 +12,7 @@ from growy.web.health import Health
 from growy.web.live import LiveHub
 
 if TYPE_CHECKING:
+    from growy.broker.logins import BrokerLogins
     from growy.control.control import Control
     from growy.fleet.fleet import Fleet
     from growy.fleet.zones import Zones
@@ -35,6 +36,7 @@ class App:
     control: Control
     zones: Zones
     hub: LiveHub
+    broker_logins: BrokerLogins
     gate: Gate
     accounts: Accounts
     health: Callable[[], Health]

@@ -101,7 +101,7 @@ class HttpConnection:
         """Between two requests nothing is known of the next."""
         self._method = "GET"
         self._headers: dict[bytes, bytes] = {}
-        self._request_id = request_id_of({})
+        self._request_id = ""
         self._request: Request | None = None
 
     async def run(self) -> Upgrade | None:
@@ -130,7 +130,7 @@ class HttpConnection:
             except h11.RemoteProtocolError as error:
                 reply = self._refusal(error)
             except BadRequest as error:
-                reply = self._dispatcher.refuse(error, self._request_id)
+                reply = self._refusal(error)
             if isinstance(reply, Upgrade):
                 return reply
             if not await self._send(await finished(reply, self._method, self._headers)):
@@ -253,9 +253,12 @@ class HttpConnection:
         await self._body(dict[bytes, bytes]())
         return reply
 
-    def _refusal(self, error: h11.RemoteProtocolError) -> Response:
-        told = BadRequest(error.error_status_hint, f"The request is not valid HTTP/1.1: {error}")
-        return self._dispatcher.refuse(told, self._request_id)
+    def _refusal(self, error: h11.RemoteProtocolError | GrowyError) -> Response:
+        # A head that could not be understood has given the request no id.
+        self._request_id = self._request_id or request_id_of({})
+        if isinstance(error, h11.RemoteProtocolError):
+            error = BadRequest(error.error_status_hint, f"The request is not valid HTTP/1.1: {error}")
+        return self._dispatcher.refuse(error, self._request_id)
 
     async def _send(self, reply: Response) -> bool:
         """True when the connection can take another request."""
@@ -321,7 +324,7 @@ class HttpConnection:
         if self._phase in (_Phase.HEADERS, _Phase.BODY):
             late = BadRequest(408, "The request took too long to arrive")
             with trio.move_on_after(self._limits.linger):
-                await self._send(self._dispatcher.refuse(late, self._request_id))
+                await self._send(self._refusal(late))
 
 
 def headers_of(

@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 Moment = NewType("Moment", int)
 """Unix ms, from ISO-8601 (without an offset: UTC), Unix seconds or Unix milliseconds."""
+Secret = NewType("Secret", str)
+"""Text that no error repeats, whatever is wrong with it."""
 EARLIEST_MS = -2_208_988_800_000
 """1900. Far enough from the year 1, before which no calendar has a name, that a span may begin a day earlier."""
 LATEST_MS = 253_402_300_800_000
@@ -119,6 +121,12 @@ def _text(said: object, kind: object) -> str:
     return said
 
 
+def _secret(said: object, _: object) -> Secret:
+    if not isinstance(said, str):
+        raise TypeError("it is not a string")
+    return Secret(said)
+
+
 def _moment(said: object, _: object) -> Moment:
     return moment(said)
 
@@ -129,6 +137,7 @@ _converter.register_structure_hook(float, _float)
 _converter.register_structure_hook(bool, _boolean)
 _converter.register_structure_hook(str, _text)
 _converter.register_structure_hook(Moment, _moment)
+_converter.register_structure_hook(Secret, _secret)
 # Of `float | None` and its like, cattrs finds the hooks above by itself; a free JSON object stays what it is.
 _converter.register_structure_hook_func(lambda kind: kind == dict[str, object], lambda said, _: _object(said))
 

@@ -13,7 +13,7 @@ from typing import Any, Union
 
 import attrs
 
-from growy.web.inputs import Moment, called
+from growy.web.inputs import Moment, Secret, called
 from growy.web.shape import Schema
 
 _PLAIN: dict[object, Schema] = {
@@ -23,6 +23,7 @@ _PLAIN: dict[object, Schema] = {
     bool: {"type": "boolean"},
     dict[str, object]: {"type": "object"},
     object: {},
+    Secret: {"type": "string", "format": "password"},
     Moment: {
         "oneOf": [{"type": "string", "format": "date-time"}, {"type": "number"}],
         "description": "ISO 8601, Unix seconds or Unix milliseconds",

@@ -23,6 +23,7 @@ TAGS = {
     "statistics": "Operation",
     "deadletters": "Operation",
     "audit": "Operation",
+    "auth": "Accounts",
     "esp": "Devices",
     "zones": "Zones",
     "zone": "Zones",

@@ -23,11 +23,14 @@ MAX_DEPTH = 32
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 
 _INDEFINITE = -1
-_ARRAY, _MAP, _TAG, _SIMPLE = 4, 5, 6, 7
+_BYTES, _ARRAY, _MAP, _TAG, _SIMPLE = 2, 4, 5, 6, 7
 
 
-def parse(payload: bytes, limit: int = MAX_PAYLOAD) -> object:
+def parse(payload: bytes, limit: int = MAX_PAYLOAD, *, take_bytes: bool = False) -> object:
     """The object in a payload.
+
+    Args:
+        take_bytes: CBOR byte strings of definite length are taken as they are. No device sends any.
 
     Raises:
         WireError: empty_payload, too_large, too_deep, bad_utf8, bad_json, bad_cbor, out_of_range (integers
@@ -38,7 +41,7 @@ def parse(payload: bytes, limit: int = MAX_PAYLOAD) -> object:
     if len(payload) > limit:
         raise refuse(Reason.TOO_LARGE, f"{len(payload)} bytes; at most {limit} are taken")
     if 0x80 <= payload[0] <= 0xBF:
-        return _plain(_from_cbor(payload), "$", 0)
+        return _plain(_from_cbor(payload, take_bytes), "$", 0)
     try:
         parsed = msgspec.json.decode(payload)
     except UnicodeDecodeError as error:
@@ -55,8 +58,8 @@ def parse(payload: bytes, limit: int = MAX_PAYLOAD) -> object:
     return _plain(parsed, "$", 0)
 
 
-def _from_cbor(payload: bytes) -> object:
-    _check_cbor(payload)
+def _from_cbor(payload: bytes, take_bytes: bool) -> object:
+    _check_cbor(payload, take_bytes)
     try:
         return cbor2.loads(payload)
     except cbor2.CBORDecodeError as error:
@@ -66,13 +69,14 @@ def _from_cbor(payload: bytes) -> object:
         raise refuse(Reason.BAD_CBOR, f"CBOR is malformed: {error}") from None
 
 
-def _check_cbor(payload: bytes) -> None:
+def _check_cbor(payload: bytes, take_bytes: bool) -> None:
     """Walk the heads of all items before the library may build anything.
 
     Tags are where a CBOR decoder can be made to work without end or to build cycles (shared references, big
     decimals, regular expressions), and a declared length may promise more than memory: both are refused here,
-    as are byte strings, which no field of the protocol is.
+    as are byte strings, which no field of a device's message is.
     """
+    barred = (_TAG,) if take_bytes else (_BYTES, _TAG)
     end = len(payload)
     position = 0
     open_items: list[int] = []  # items still to come in each open container; _INDEFINITE until a break
@@ -98,12 +102,12 @@ def _check_cbor(payload: bytes) -> None:
                 size = 0 if info == 31 else 1 << (info - 24)
                 argument = int.from_bytes(payload[position : position + size]) if size else _INDEFINITE
                 position += size
-            if major in (2, _TAG) or (major == _SIMPLE and not (20 <= info <= 23 or 25 <= info <= 27)):
+            if major in barred or (major == _SIMPLE and not (20 <= info <= 23 or 25 <= info <= 27)):
                 raise refuse(
                     Reason.BAD_CBOR,
                     f"CBOR item 0x{head:02x} at byte {position - 1} has no place in a message",
                 )
-            if major == 3 and argument != _INDEFINITE:
+            if major in (_BYTES, 3) and argument != _INDEFINITE:
                 position += argument
             elif argument == _INDEFINITE and major != _SIMPLE:
                 open_items.append(_INDEFINITE)
@@ -139,7 +143,7 @@ def _plain(node: object, path: str, depth: int) -> object:
     A CBOR sender says NaN where a JSON sender has no value; a NaN in a reading would poison every mean above
     it.
     """
-    if node is None or isinstance(node, (str, bool)):
+    if node is None or isinstance(node, (str, bool, bytes)):
         return node
     if isinstance(node, float):
         return node if math.isfinite(node) else None

@@ -31,6 +31,7 @@ from growy.web.server import Web, open_web
 from rig.control import control_over
 from rig.esp import Air, Esp
 from rig.intake import Bench, open_bench
+from rig.logins import no_logins
 from rig.people import api_key
 
 FAST = 20.0
@@ -66,6 +67,7 @@ class Desk:
             control=self.control,
             zones=self.zones,
             hub=self.hub,
+            broker_logins=no_logins(),
             accounts=self.accounts,
             gate=Gate(self.accounts),
             health=lambda: assess(vitals),

@@ -18,8 +18,10 @@ import trio
 import trio.testing
 from rig.control import control_over
 from rig.esp import Air, Esp, wall_ms
+from rig.logins import no_logins
 from rig.people import api_key
 
+from growy.broker.logins import BrokerLogins
 from growy.config import SensorsConfig, StoreConfig, WebConfig
 from growy.control.control import Control
 from growy.fleet.fleet import Fleet
@@ -55,6 +57,7 @@ class House:
     zones: Zones
     air: Air
     hub: LiveHub
+    logins: BrokerLogins = attrs.field(factory=no_logins)
     accounts: Accounts = attrs.field(factory=lambda: Accounts(wall_ms))
     vitals: Vitals = WELL
 
@@ -72,6 +75,7 @@ class House:
             control=self.control,
             zones=self.zones,
             hub=self.hub,
+            broker_logins=self.logins,
             accounts=self.accounts,
             gate=Gate(self.accounts),
             health=self.health,

@@ -8,7 +8,16 @@ from pathlib import Path
 import attrs
 import pytest
 
-from growy.model.errors import GrowyError, RuleConflict, RuleInvalid, RuleNotFound, SafetyRefused
+from growy.model.errors import (
+    GrowyError,
+    LoginNotChanged,
+    LoginUncertain,
+    OwnLogin,
+    RuleConflict,
+    RuleInvalid,
+    RuleNotFound,
+    SafetyRefused,
+)
 from growy.web.answers import BadRequest, Forbidden, MethodNotAllowed, TooBusy
 from growy.web.api import ENDPOINTS
 from growy.web.api.calibration import NotCalibrated
@@ -45,6 +54,7 @@ def test_every_parameter_and_field_is_documented(endpoint: Endpoint) -> None:
         *(BadRequest, Forbidden, MethodNotAllowed, TooBusy, GrowyError),
         *(UnknownSensorType, Ambiguous, NotCalibrated),
         *(SafetyRefused, RuleNotFound, RuleInvalid, RuleConflict),
+        *(OwnLogin, LoginNotChanged, LoginUncertain),
     ],
 )
 def test_every_error_of_the_web_room_is_documented(error: type[GrowyError]) -> None:

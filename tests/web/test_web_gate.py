@@ -34,6 +34,7 @@ VIEWER GET /api/v1/actuators/{esp_id}/{gpio}/history
 VIEWER GET /api/v1/actuators/{esp_id}/{gpio}/status
 VIEWER GET /api/v1/audit
 VIEWER GET /api/v1/audit/event-types
+VIEWER GET /api/v1/auth/mqtt/status
 VIEWER GET /api/v1/couplings
 VIEWER GET /api/v1/deadletters
 VIEWER GET /api/v1/esp/devices
@@ -124,6 +125,7 @@ OPERATOR DELETE /api/v1/zones/{zone_id}
 OPERATOR PATCH /api/v1/zones/{zone_id}
 OPERATOR POST /api/v1/zones/{zone_id}/archive
 OPERATOR POST /api/v1/zones/{zone_id}/reactivate
+ADMIN POST /api/v1/auth/mqtt/configure
 ADMIN POST /api/v1/esp/devices/{esp_id}/emergency-token
 """
 """Method and path, and the least role that is let in. A new endpoint needs a line, and a thought: who may do harm

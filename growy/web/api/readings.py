@@ -14,7 +14,7 @@ from attrs import validators as v
 
 from growy.model.errors import Invalid
 from growy.model.people import Scope
-from growy.model.reading import QUALITY_BY_WORD, Columns, IntArray, Quality, Series
+from growy.model.reading import QUALITY_BY_WORD, Columns, IntArray, Quality, Reading, Series
 from growy.store.buckets import Buckets
 from growy.web.answers import CSV, JSON, JSON_LINES, Response, answer, iso
 from growy.web.api.series import find, identity, need_device
@@ -125,9 +125,8 @@ async def data(call: Call, query: DataQuery) -> Response:
         need_device(app, query.esp_id)
     fitting = [
         series
-        for series in find(app, query.esp_id, query.gpio, query.sensor_type)
-        if (query.series_id is None or series.id == query.series_id)
-        and (query.address is None or series.key.address.upper() == query.address.upper())
+        for series in _candidates(app, query)
+        if query.address is None or series.key.address.upper() == query.address.upper()
     ]
     if wanted is not Format.JSON and resolution == "raw" and not query.max_points and not query.limit:
         return _exported(app, fitting, start_ms, end_ms, wanted, qualities)
@@ -167,6 +166,18 @@ async def data(call: Call, query: DataQuery) -> Response:
             "time_range": {"start": iso(start_ms), "end": iso(end_ms)} if timed or not plain else None,
         }
     )
+
+
+def _candidates(app: App, query: DataQuery) -> Sequence[Series]:
+    if query.series_id is None:
+        return find(app, query.esp_id, query.gpio, query.sensor_type)
+    one = app.store.catalog.known(query.series_id)
+    if one is None or query.esp_id not in (None, one.key.esp_id):
+        return ()
+    # Its type may be said by any of its names.
+    return [
+        series for series in find(app, one.key.esp_id, query.gpio, query.sensor_type) if series.id == one.id
+    ]
 
 
 def _exported(
@@ -214,7 +225,7 @@ def _newest(app: App, series: Series, limit: int) -> _Rows | None:
     """From memory, where memory holds enough of them."""
     if limit == 1:
         latest = app.store.tail.latest(series.id)
-        return None if latest is None else _raw_rows(series, Columns.from_readings([latest]), truncated=False)
+        return None if latest is None else _one_row(series, latest)
     columns = app.store.tail.window(series.id, 0)
     if len(columns) < limit:
         return None
@@ -246,6 +257,21 @@ async def _stored(
     if found.buckets is not None:
         return _bucket_rows(series, found.buckets, found.width_ms)
     return _Rows(np.zeros(0, np.int64), [])
+
+
+def _one_row(series: Series, latest: Reading) -> _Rows:
+    """What is asked most often, without the detour through columns."""
+    record: dict[str, object] = {
+        "timestamp": iso(latest.ts_ms),
+        "raw_value": latest.raw,
+        "processed_value": latest.value,
+        "quality": latest.quality.word,
+        **_fixed(series),
+        "min_value": None,
+        "max_value": None,
+        "sample_count": 1,
+    }
+    return _Rows(np.array([latest.ts_ms]), [record])
 
 
 def _raw_rows(series: Series, columns: Columns, truncated: bool) -> _Rows:

@@ -110,3 +110,11 @@ EVENT_TYPES = success(
     severities=many(words(AuditSeverity)),
     source_types=many(words(AuditSource)),
 )
+BROKER_LOGIN = success(message=TEXT, username=TEXT, enabled=FLAG, broker_reloaded=FLAG, warnings=many(TEXT))
+BROKER_LOGIN_STATUS = success(
+    enabled=FLAG,
+    username=maybe(TEXT),
+    password_file_exists=FLAG,
+    broker_connected=FLAG,
+    last_configured=maybe(TIME),
+)

@@ -1,0 +1,297 @@
+"""What God knows: nodes, whose each device is, until when each may be leased out, which transfers are under way. Pure.
+
+`records`, `nodes` and chains stand on the disk; everything else is of this start. What the former start may have promised
+is assumed: every lease on record is out, every pass of God's own is out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import attrs
+import msgspec
+
+from growy.hierarchy.effects import Effects, Note, Persist, Take, Tell
+from growy.hierarchy.leases import Terms
+from growy.hierarchy.passes import Passes
+from growy.model.audit import AuditSeverity
+from growy.model.hierarchy import (
+    GOD,
+    CommandChain,
+    Epoch,
+    HandedOver,
+    Node,
+    NodeId,
+    NodeState,
+    Ownership,
+    TransferStep,
+)
+from growy.model.time import Moment
+from growy.model.tree_messages import NEVER, MessageId, NodeRefusal, Offer, Orders
+
+
+class TransferPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What stands in a transfer's `command_data`."""
+
+    from_owner: NodeId
+    to_owner: NodeId
+    reason: str = ""
+    wisher: NodeId = GOD
+    forced: bool = False
+    """The owner has fallen silent: it is not asked, its lease is waited out."""
+    state: HandedOver | None = None
+    """What the old owner left, from its release on."""
+    ending: str = ""
+    """Why it is being rolled back."""
+
+
+@attrs.define(slots=True)
+class Transfer:
+    chain: CommandChain
+    plan: TransferPlan
+    deadline: float
+    """Of its step; after a restart it begins anew."""
+    released: bool = False
+    """The owner has let go."""
+    surveying: bool = False
+    """Of a device of God's own: its outputs are being asked for."""
+
+    @property
+    def id(self) -> str:
+        return self.chain.command_id
+
+    @property
+    def esp_id(self) -> str:
+        assert self.chain.esp_id is not None
+        return self.chain.esp_id
+
+    @property
+    def revokes(self) -> bool:
+        """Whether the owner on record is to let go."""
+        return self.chain.step in (TransferStep.REVOKE, TransferStep.ROLL_BACK)
+
+
+class Seen(NamedTuple):
+    """The newest report of a Kaiser."""
+
+    clock: float
+    id: MessageId
+
+
+@attrs.define(slots=True)
+class Realm:
+    god_id: str
+    instance: str
+    terms: Terms
+    boot: int
+    started: float
+    passes: Passes
+    nodes: dict[NodeId, Node]
+    records: dict[str, Ownership]
+    transfers: dict[str, Transfer]
+    """By device: there is one at most."""
+    bounds: dict[str, float] = attrs.field(factory=dict)
+    """By device: when the leases of its owner are over for certain. None in it: there was none."""
+    disputed: dict[str, float] = attrs.field(factory=dict)
+    """By device: until when it is leased to nobody, because a forgotten lease may be about."""
+    seen: dict[NodeId, Seen] = attrs.field(factory=dict)
+    versions: dict[str, str] = attrs.field(factory=dict)
+    prepared: dict[tuple[NodeId, str], str] = attrs.field(factory=dict)
+    """By node and device: what its last report said."""
+    shipped: dict[tuple[NodeId, str], float] = attrs.field(factory=dict)
+    number: int = 0
+    """Of God's own commands to devices."""
+
+    @classmethod
+    def opened(
+        cls,
+        *,
+        god_id: str,
+        instance: str,
+        terms: Terms,
+        boot: int,
+        nodes: Iterable[Node],
+        records: Iterable[Ownership],
+        moment: Moment,
+    ) -> Realm:
+        """As it is after a start."""
+        now = moment.clock
+        realm = cls(
+            god_id=god_id,
+            instance=instance,
+            terms=terms,
+            boot=boot,
+            started=now,
+            passes=Passes(terms, now),
+            nodes={node.kaiser_id: node for node in nodes},
+            records={record.esp_id: record for record in records},
+            transfers={},
+        )
+        for record in realm.records.values():
+            if record.owner != GOD:
+                realm.bounds[record.esp_id] = now + terms.wait_s(record.lease_s)
+        realm.seen = dict.fromkeys(realm.nodes, Seen(now, NEVER))
+        return realm
+
+    # --- asked ----------------------------------------------------------------------------------------------------
+
+    def owned_by(self, owner: NodeId) -> list[Ownership]:
+        return [record for record in self.records.values() if record.owner == owner]
+
+    def load_of(self, kaiser_id: NodeId) -> int:
+        """Devices that it owns or is about to own."""
+        coming = sum(
+            one.plan.to_owner == kaiser_id and self.records[one.esp_id].owner != kaiser_id
+            for one in self.transfers.values()
+        )
+        return len(self.owned_by(kaiser_id)) + coming
+
+    def online(self, kaiser_id: NodeId) -> bool:
+        node = self.nodes.get(kaiser_id)
+        return node is not None and node.state is NodeState.ONLINE
+
+    def commands(self, esp_id: str) -> bool:
+        """Whether God itself may command the device."""
+        record = self.records.get(esp_id)
+        if record is None or record.owner != GOD:
+            return False
+        transfer = self.transfers.get(esp_id)
+        return transfer is None or not transfer.revokes
+
+    def free(self, esp_id: str, now: float) -> bool:
+        """Whether nobody can act on the device any more, however the clocks of others run."""
+        transfer = self.transfers.get(esp_id)
+        if transfer is not None and transfer.released:
+            return True
+        if self.records[esp_id].owner == GOD:
+            # God answers for itself with `surveyed`. If it does not, its passes are over and its outputs go off.
+            return transfer is not None and now >= max(
+                self.passes.over_at(esp_id), transfer.deadline + self.terms.hold_s
+            )
+        return now >= max(self.bounds.get(esp_id, -math.inf), self.disputed.get(esp_id, -math.inf))
+
+    def is_prepared(self, kaiser_id: NodeId, esp_id: str) -> bool:
+        version = self.versions.get(esp_id, "")
+        return version in ("", self.prepared.get((kaiser_id, esp_id), ""))
+
+    # --- changed --------------------------------------------------------------------------------------------------
+
+    def leased(self, record: Ownership, now: float) -> None:
+        """A lease is about to be granted in answer to a question: it counts from now, however late it is sent."""
+        until = now + self.terms.wait_s(record.lease_s)
+        self.bounds[record.esp_id] = max(self.bounds.get(record.esp_id, -math.inf), until)
+
+    def move(
+        self,
+        esp_id: str,
+        to: NodeId,
+        reason: str,
+        state: HandedOver | None,
+        moment: Moment,
+        out: Effects,
+        *,
+        chain: CommandChain | None = None,
+    ) -> None:
+        """A new owner under a new epoch: on disk, then told. The caller has made sure that the device is free, or is the
+        same node's."""
+        old = self.records[esp_id]
+        record = msgspec.structs.replace(
+            old,
+            owner=to,
+            epoch=old.epoch + 1,
+            lease_s=self.terms.lease_s,
+            previous_owner=old.owner if old.owner != to else old.previous_owner,
+            transfer_reason=reason,
+            transfer_ms=moment.wall_ms,
+        )
+        self.records[esp_id] = record
+        # What was promised was promised under the old epoch.
+        self.bounds.pop(esp_id, None)
+        self.disputed.pop(esp_id, None)
+        out.append(Persist(records=(record,), chains=() if chain is None else (chain,)))
+        if to == GOD:
+            out.append(Take(esp_id=esp_id, epoch=record.epoch, state=state))
+        else:
+            out.append(self.nudge(to, offers=(self.offer(record, state),)))
+        out.append(
+            Note(
+                event_type="ownership_changed",
+                message=f"{esp_id} belongs to {to} now (before: {old.owner}; {reason})",
+                source_id=esp_id,
+                details={"owner": to, "previous_owner": old.owner, "epoch": record.epoch, "reason": reason},
+            )
+        )
+
+    def offer(self, record: Ownership, state: HandedOver | None) -> Offer:
+        return Offer(
+            esp_id=record.esp_id,
+            epoch=record.epoch,
+            home=record.home,
+            version=self.versions.get(record.esp_id, ""),
+            state=state,
+        )
+
+    def nudge(self, to: NodeId, *, offers: tuple[Offer, ...] = ()) -> Tell:
+        """Not an answer: only so that nobody has to wait for the next report."""
+        return Tell(
+            to,
+            Orders(
+                kaiser_id=to,
+                instance=self.nodes[to].instance,
+                god_id=self.god_id,
+                god_instance=self.instance,
+                offers=offers,
+            ),
+        )
+
+    def refuse(self, kaiser_id: NodeId, instance: str, refusal: NodeRefusal, reply_to: MessageId) -> Tell:
+        return Tell(
+            kaiser_id,
+            Orders(
+                kaiser_id=kaiser_id,
+                instance=instance,
+                god_id=self.god_id,
+                god_instance=self.instance,
+                reply_to=reply_to,
+                refusal=refusal,
+            ),
+        )
+
+    def raised(self, esp_id: str, claimant: NodeId, epoch: Epoch, moment: Moment, out: Effects) -> None:
+        """A node knows an epoch that God does not: God's disk was lost, or is an old copy. The node has it, once every
+        lease is over that the forgotten God, or this one since, may have given."""
+        now = moment.clock
+        old = self.records.get(esp_id)
+        worst = self.terms.wait_s(max(self.terms.lease_s, old.lease_s if old is not None else 0.0))
+        until = max(self.bounds.pop(esp_id, -math.inf), self.disputed.get(esp_id, -math.inf))
+        self.disputed[esp_id] = max(until, self.started + worst, now + self.terms.pass_s)
+        base = old or Ownership(esp_id=esp_id, owner=claimant, created_ms=moment.wall_ms)
+        record = msgspec.structs.replace(
+            base,
+            owner=claimant,
+            epoch=epoch,
+            lease_s=max(self.terms.lease_s, base.lease_s),
+            previous_owner=None if old is None or old.owner == claimant else old.owner,
+            transfer_reason="higher_epoch",
+            transfer_ms=moment.wall_ms,
+        )
+        self.records[esp_id] = record
+        out.append(Persist(records=(record,)))
+        out.append(
+            Note(
+                event_type="ownership_conflict",
+                message=f"{claimant} knows a newer epoch of {esp_id} ({epoch}) than God does: its records are older "
+                "than the truth",
+                source_id=esp_id,
+                severity=AuditSeverity.ERROR,
+                details={"owner": claimant, "epoch": epoch, "known": 0 if old is None else old.epoch},
+            )
+        )
+
+
+def chain_data(plan: TransferPlan) -> Mapping[str, object]:
+    """A plan as it stands in the chain."""
+    data: Mapping[str, object] = msgspec.to_builtins(plan)
+    return data

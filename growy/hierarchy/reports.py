@@ -1,0 +1,235 @@
+"""A Kaiser's report, and God's answer to it: leases are granted here and nowhere else. Pure.
+
+All that God wants of a Kaiser stands in every answer, so an answer that is lost is made good by the next.
+"""
+
+from __future__ import annotations
+
+import attrs
+import msgspec
+
+from growy.hierarchy import transfers
+from growy.hierarchy.conflicts import ClaimVerdict, settle_claim
+from growy.hierarchy.effects import Effects, Note, Persist, Ship, Tell
+from growy.hierarchy.realm import Realm, Seen
+from growy.model.audit import AuditSeverity
+from growy.model.hierarchy import GOD, Node, NodeId, NodeState, Ownership, TransferStep
+from growy.model.time import Moment
+from growy.model.tree_messages import (
+    Ask,
+    Away,
+    Ended,
+    Grant,
+    NodeRefusal,
+    Offer,
+    Orders,
+    Prepared,
+    Released,
+    Report,
+    Revoke,
+)
+
+SHIP_AGAIN_S = 5.0
+HEARTBEAT_WRITTEN_MS = 900_000
+"""When a Kaiser was last heard is for people: it is not worth a write each time."""
+
+
+@attrs.define(slots=True)
+class _Answer:
+    grants: list[Grant] = attrs.field(factory=list)
+    ended: list[Ended] = attrs.field(factory=list)
+    held: list[Ask] = attrs.field(factory=list)
+
+
+def hear(realm: Realm, report: Report, moment: Moment, out: Effects) -> None:
+    """Everything that follows from a report; the answer is the last effect."""
+    node = realm.nodes.get(report.kaiser_id)
+    refusal = _refusal(realm, node, report)
+    if refusal is not None:
+        out.append(_noted(report, refusal))
+        out.append(realm.refuse(report.kaiser_id, report.instance, refusal, report.id))
+        return
+    assert node is not None
+    seen = realm.seen.get(node.kaiser_id)
+    now = moment.clock
+    if seen is not None and report.id <= seen.id and now - seen.clock < realm.terms.silence_s:
+        # Said before something that is known already. (A Kaiser whose disk is an old copy counts from lower again: it
+        # is believed when it has been silent long enough to hold nothing.)
+        return
+    realm.seen[node.kaiser_id] = Seen(now, report.id)
+    _present(realm, node, report, moment, out)
+    for one in report.prepared:
+        realm.prepared[node.kaiser_id, one.esp_id] = one.version
+    for esp_id in report.found:
+        found(realm, esp_id, node.kaiser_id, moment, out)
+    answer = _Answer()
+    for released in report.released:
+        _released(realm, node.kaiser_id, released, moment, answer, out)
+    for ask in report.asks:
+        _asked(realm, node.kaiser_id, ask, moment, answer, out)
+    for ask in answer.held:
+        transfer = realm.transfers.get(ask.esp_id)
+        if transfer is not None and transfer.plan.to_owner == node.kaiser_id:
+            transfers.held(realm, transfer, adopted=ask.adopted, moment=moment, out=out)
+    for transfer in [one for one in realm.transfers.values() if one.plan.to_owner == node.kaiser_id]:
+        transfers.advance(realm, transfer, moment, out)
+    _ship(realm, node.kaiser_id, moment, out)
+    out.append(Tell(node.kaiser_id, _orders(realm, node.kaiser_id, report, answer)))
+
+
+def found(realm: Realm, esp_id: str, home: NodeId, moment: Moment, out: Effects) -> None:
+    """A device was heard on a node's broker. One that is new belongs to that node if it has room, else to God; one that
+    has moved keeps its owner."""
+    record = realm.records.get(esp_id)
+    if record is not None:
+        if record.home != home:
+            record = msgspec.structs.replace(record, home=home)
+            realm.records[esp_id] = record
+            out.append(Persist(records=(record,)))
+        return
+    node = realm.nodes.get(home)
+    roomy = node is not None and realm.load_of(home) < node.max_esps
+    realm.records[esp_id] = Ownership(
+        esp_id=esp_id,
+        owner=GOD,
+        epoch=0,
+        home=home,
+        lease_s=realm.terms.lease_s,
+        created_ms=moment.wall_ms,
+    )
+    realm.move(esp_id, home if roomy else GOD, "found", None, moment, out)
+
+
+def _refusal(realm: Realm, node: Node | None, report: Report) -> NodeRefusal | None:
+    if report.god_id != realm.god_id or (report.god_instance and report.god_instance != realm.instance):
+        return NodeRefusal.FOREIGN_GOD
+    if node is None:
+        return NodeRefusal.UNKNOWN_KAISER
+    if node.instance and node.instance != report.instance:
+        return NodeRefusal.DUPLICATE_KAISER
+    return None
+
+
+def _noted(report: Report, refusal: NodeRefusal) -> Note:
+    return Note(
+        event_type="kaiser_refused",
+        message=f"A node that calls itself {report.kaiser_id} was refused: {refusal}",
+        source_id=report.kaiser_id,
+        severity=AuditSeverity.ERROR,
+        details={"instance": report.instance, "refusal": refusal.value},
+    )
+
+
+def _present(realm: Realm, node: Node, report: Report, moment: Moment, out: Effects) -> None:
+    state = NodeState.LEAVING if node.state is NodeState.LEAVING else NodeState.ONLINE
+    back = state is not node.state
+    fresh = msgspec.structs.replace(
+        node, instance=report.instance, state=state, last_heartbeat_ms=moment.wall_ms
+    )
+    old = node.last_heartbeat_ms
+    if back or not node.instance or old is None or moment.wall_ms - old >= HEARTBEAT_WRITTEN_MS:
+        out.append(Persist(nodes=(fresh,)))
+    else:
+        fresh = msgspec.structs.replace(fresh, last_heartbeat_ms=old)
+    realm.nodes[node.kaiser_id] = fresh
+    if back:
+        guest = not realm.owned_by(node.kaiser_id)
+        out.append(
+            Note(
+                event_type="kaiser_online",
+                message=f"Kaiser {node.kaiser_id} is there" + (", and owns no device" if guest else ""),
+                source_id=node.kaiser_id,
+            )
+        )
+
+
+def _released(
+    realm: Realm, kaiser_id: NodeId, one: Released, moment: Moment, answer: _Answer, out: Effects
+) -> None:
+    record = realm.records.get(one.esp_id)
+    match settle_claim(record, kaiser_id, one.epoch):
+        case ClaimVerdict.ENDED:
+            answer.ended.append(Ended(esp_id=one.esp_id, epoch=one.epoch))
+        case ClaimVerdict.AHEAD:
+            realm.raised(one.esp_id, kaiser_id, one.epoch, moment, out)
+        case ClaimVerdict.KEEPS:
+            transfer = realm.transfers.get(one.esp_id)
+            if transfer is not None and transfer.revokes:
+                transfers.released(realm, transfer, one.state, moment, out)
+            else:
+                # God has forgotten why. Its owner is the same, but this epoch is dead.
+                realm.move(one.esp_id, kaiser_id, "released", one.state, moment, out)
+            answer.ended.append(Ended(esp_id=one.esp_id, epoch=one.epoch))
+
+
+def _asked(realm: Realm, kaiser_id: NodeId, ask: Ask, moment: Moment, answer: _Answer, out: Effects) -> None:
+    record = realm.records.get(ask.esp_id)
+    match settle_claim(record, kaiser_id, ask.epoch):
+        case ClaimVerdict.ENDED:
+            answer.ended.append(Ended(esp_id=ask.esp_id, epoch=ask.epoch))
+        case ClaimVerdict.AHEAD:
+            transfers.abandon(realm, ask.esp_id, moment, out)
+            realm.raised(ask.esp_id, kaiser_id, ask.epoch, moment, out)
+        case ClaimVerdict.KEEPS:
+            assert record is not None
+            transfer = realm.transfers.get(ask.esp_id)
+            disputed = moment.clock < realm.disputed.get(ask.esp_id, moment.clock)
+            if disputed or (transfer is not None and transfer.revokes):
+                return
+            realm.leased(record, moment.clock)
+            answer.grants.append(Grant(esp_id=ask.esp_id, epoch=ask.epoch, lease_s=record.lease_s))
+            if ask.held:
+                answer.held.append(ask)
+
+
+def _ship(realm: Realm, kaiser_id: NodeId, moment: Moment, out: Effects) -> None:
+    for esp_id in _coming(realm, kaiser_id):
+        at = realm.shipped.get((kaiser_id, esp_id))
+        if not realm.is_prepared(kaiser_id, esp_id) and (at is None or moment.clock >= at + SHIP_AGAIN_S):
+            realm.shipped[kaiser_id, esp_id] = moment.clock
+            out.append(Ship(to=kaiser_id, esp_id=esp_id))
+
+
+def _coming(realm: Realm, kaiser_id: NodeId) -> list[str]:
+    """Devices that the Kaiser is to be prepared for: its own, and those that are on their way."""
+    found = [record.esp_id for record in realm.owned_by(kaiser_id)]
+    for transfer in realm.transfers.values():
+        if transfer.plan.to_owner == kaiser_id and transfer.chain.step is TransferStep.PREPARE:
+            found.append(transfer.esp_id)
+    return found
+
+
+def _orders(realm: Realm, kaiser_id: NodeId, report: Report, answer: _Answer) -> Orders:
+    settled = {one.esp_id: one.epoch for one in answer.grants}
+    offers: list[Offer] = []
+    revokes: list[Revoke] = []
+    for record in realm.owned_by(kaiser_id):
+        transfer = realm.transfers.get(record.esp_id)
+        if transfer is not None and transfer.revokes:
+            revokes.append(Revoke(esp_id=record.esp_id, epoch=record.epoch))
+        elif settled.get(record.esp_id) != record.epoch:
+            # Whoever has had a lease may have switched something since the last words of the former owner.
+            fresh = transfer is not None and record.esp_id not in realm.bounds
+            state = transfer.plan.state if transfer is not None and fresh else None
+            offers.append(realm.offer(record, state))
+    return Orders(
+        kaiser_id=kaiser_id,
+        instance=report.instance,
+        god_id=realm.god_id,
+        god_instance=realm.instance,
+        reply_to=report.id,
+        grants=tuple(answer.grants),
+        offers=tuple(offers),
+        revokes=tuple(revokes),
+        ended=tuple(answer.ended),
+        prepare=tuple(
+            Prepared(esp_id=esp_id, version=realm.versions.get(esp_id, ""))
+            for esp_id in _coming(realm, kaiser_id)
+        ),
+        away=tuple(
+            Away(esp_id=record.esp_id, owner=record.owner, epoch=record.epoch)
+            for record in realm.records.values()
+            if record.home == kaiser_id and record.owner != kaiser_id
+        ),
+        peers=tuple(other for other in realm.nodes if other != kaiser_id and realm.online(other)),
+    )

@@ -1,0 +1,37 @@
+"""What a core wants kept, as the store writes it: one transaction, so one `Persist` is there whole or not at all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from growy.hierarchy.effects import Persist
+from growy.store import HierarchyBatch
+
+BOOT = "hierarchy.boot"
+GOD_INSTANCE = "hierarchy.god_instance"
+INSTANCE = "hierarchy.instance"
+"""Keys of facts in growy.db."""
+
+
+def batch_of(what: Persist, god_id: str, now_ms: int) -> HierarchyBatch:
+    """The rows."""
+    documents = what.documents
+    return HierarchyBatch(
+        god_id=god_id,
+        removed_nodes=what.removed_nodes,
+        nodes=what.nodes,
+        records=what.records,
+        chains=what.chains,
+        documents={} if documents is None else {documents.esp_id: (documents.version, documents.content)},
+        updated_ms=now_ms,
+    )
+
+
+def facts_of(what: Persist) -> Mapping[str, str | None]:
+    """The facts that are written with them."""
+    facts: dict[str, str | None] = {}
+    if what.boot is not None:
+        facts[BOOT] = str(what.boot)
+    if what.god_instance is not None:
+        facts[GOD_INSTANCE] = what.god_instance
+    return facts

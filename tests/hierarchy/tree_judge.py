@@ -1,0 +1,171 @@
+"""Who sees all nodes, all disks and true time at once, and says what must never be: two owners, a command of one who has
+lost the device, something told that is not on the disk, an output that a hand-over has changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from growy.hierarchy.effects import Carry, Persist, Take
+from growy.hierarchy.god import God
+from growy.hierarchy.holds import Phase
+from growy.hierarchy.kaiser import Kaiser
+from growy.model.hierarchy import GOD, Ownership
+from growy.model.tree_messages import Orders, RelayAnswer, TreeMessage
+
+if TYPE_CHECKING:
+    from tree_world import Process, World
+
+
+START_MS = 1_780_000_000_000
+LONGEST_MS = 150_000
+"""A transfer takes no longer, whatever happens to it."""
+
+
+class Violated(AssertionError):
+    pass
+
+
+@attrs.define(slots=True)
+class Right:
+    """A Kaiser's lease, in true time. It outlives a crash of its holder."""
+
+    epoch: int
+    until: float
+    boot: int
+
+
+class Judge:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.rights: dict[str, dict[str, Right]] = {}
+        """By device and Kaiser."""
+        self.newest: dict[str, dict[str, int]] = {}
+        """By device and node: the newest epoch under which it ever could act."""
+
+    # --- after every step ---------------------------------------------------------------------------------------------
+
+    def look(self, process: Process) -> None:
+        core = process.core
+        if isinstance(core, Kaiser):
+            self._kaiser(process, core)
+        else:
+            for record in core.records:
+                if record.owner == GOD and core.commands(record.esp_id):
+                    self._alone(record.esp_id, GOD, record.epoch)
+
+    def _kaiser(self, process: Process, core: Kaiser) -> None:
+        now, name = self.world.now, process.name
+        for esp_id, hold in core.holds._holds.items():
+            rights = self.rights.setdefault(esp_id, {})
+            if hold.phase is Phase.RELEASED:
+                right = rights.get(name)
+                if right is not None and right.epoch <= hold.epoch:
+                    del rights[name]
+            elif hold.phase is not Phase.OFFERED and hold.until > process.clock(now):
+                rights[name] = Right(hold.epoch, process.true_of(hold.until), process.boot)
+                self._alone(esp_id, name, hold.epoch)
+        for esp_id, rights in self.rights.items():
+            right = rights.get(name)
+            if right is not None and right.boot == process.boot and esp_id not in core.holds._holds:
+                del rights[name]
+
+    def _alone(self, esp_id: str, name: str, epoch: int) -> None:
+        now = self.world.now
+        for other, right in self.rights.get(esp_id, {}).items():
+            if other != name and right.until > now:
+                raise Violated(
+                    f"{now:.3f}: {name} (epoch {epoch}) has {esp_id}, and so has {other} (epoch {right.epoch}) "
+                    f"for {right.until - now:.3f} s more"
+                )
+        record = self.record(esp_id)
+        if name != GOD and record is not None and record.owner == GOD:
+            raise Violated(f"{now:.3f}: {name} (epoch {epoch}) has {esp_id}, and so has God ({record.epoch})")
+        newest = self.newest.setdefault(esp_id, {})
+        newest[name] = max(newest.get(name, 0), epoch)
+
+    def record(self, esp_id: str) -> Ownership | None:
+        """God's, or what God left on the disk."""
+        god = self.world.god
+        if god is not None and isinstance(god.core, God):
+            return god.core.record(esp_id)
+        return self.world.disks[GOD].records.get(esp_id)
+
+    # --- single things ------------------------------------------------------------------------------------------------
+
+    def carried(self, carry: Carry, *, local: bool = False) -> None:
+        """A command reaches the device."""
+        now, esp_id, owner = self.world.now, carry.esp_id, carry.owner
+        text = f"{now:.3f}: a command of {owner} (epoch {carry.epoch}) reached {esp_id}"
+        if owner == GOD:
+            record = self.record(esp_id)
+            if record is None or record.owner != GOD or record.epoch != carry.epoch:
+                raise Violated(f"{text}, which is not God's: {record}")
+        else:
+            right = self.rights.get(esp_id, {}).get(owner)
+            if right is None or right.until <= now or right.epoch < carry.epoch:
+                raise Violated(f"{text}, which it has lost: {right}")
+        for other, right in self.rights.get(esp_id, {}).items():
+            if other != owner and right.until > now:
+                raise Violated(f"{text}, while {other} has it")
+        for other, epoch in self.newest.get(esp_id, {}).items():
+            if other != owner and epoch > carry.epoch:
+                raise Violated(f"{text}, after {other} had it under epoch {epoch}")
+
+    def taking(self, process: Process, take: Take) -> None:
+        counts = self.world.counts
+        counts.takes += 1
+        if take.state is not None:
+            counts.handed_over += 1
+            left, found = take.state.outputs[0].value, self.world.levels[take.esp_id]
+            if left != found:
+                raise Violated(
+                    f"{self.world.now:.3f}: {process.name} takes {take.esp_id} at {left}, but it is at {found}"
+                )
+
+    def telling(self, name: str, message: TreeMessage) -> None:
+        if not isinstance(message, Orders):
+            return
+        disk = self.world.disks[GOD].records
+        for one in (*message.grants, *message.offers):
+            record = disk.get(one.esp_id)
+            if record is None or (record.owner, record.epoch) != (message.kaiser_id, one.epoch):
+                raise Violated(f"{one} is told to {message.kaiser_id}, and on the disk stands {record}")
+        self.world.counts.grants += len(message.grants)
+
+    def delivering(self, sender: str, to: str, message: TreeMessage) -> None:
+        if isinstance(message, RelayAnswer) and message.refusal:
+            refused = self.world.counts.refused
+            refused[message.refusal] = refused.get(message.refusal, 0) + 1
+
+    def writing(self, records: dict[str, Ownership], what: Persist) -> None:
+        for record in what.records:
+            old = records.get(record.esp_id)
+            if old is not None and record.epoch < old.epoch:
+                raise Violated(f"epoch of {record.esp_id} falls: {old} -> {record}")
+            if old is not None and record.epoch == old.epoch and record.owner != old.owner:
+                raise Violated(f"one epoch of {record.esp_id}, two owners: {old} -> {record}")
+            self.world.counts.moves += old is not None and record.owner != old.owner
+
+    # --- when all is mended -------------------------------------------------------------------------------------------
+
+    def unsettled(self) -> str | None:
+        """What is wrong: a device without exactly one owner, the one that God's record names; a transfer that does not
+        end. None: nothing."""
+        world = self.world
+        god = world.god
+        assert god is not None
+        assert isinstance(god.core, God)
+        for record in god.core.records:
+            acting = [GOD] if god.core.commands(record.esp_id) else []
+            for name, process in world.alive.items():
+                core = process.core
+                if isinstance(core, Kaiser) and core.stamp(record.esp_id, world.moment(process)) is not None:
+                    acting.append(name)
+            if acting != [record.owner]:
+                return f"{record} is acted on by {acting}"
+        begun = START_MS + int(world.now * 1000) - LONGEST_MS
+        stuck = [one for one in god.core.chains if one.step is not None and one.created_ms < begun]
+        return f"under way all the same: {stuck}" if stuck else None

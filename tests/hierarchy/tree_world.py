@@ -1,0 +1,451 @@
+"""A small world for the proof of the tree: God, three Kaisers, their disks and clocks, a bad network between them, devices
+that do what they are told; and a judge who sees everything at once, in true time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections.abc import Callable
+
+import attrs
+from tree_judge import START_MS, Judge, Violated
+
+from growy.hierarchy.effects import (
+    Carry,
+    Effects,
+    Fence,
+    Obey,
+    Persist,
+    Ship,
+    StopHere,
+    Survey,
+    Take,
+    Tell,
+)
+from growy.hierarchy.god import God
+from growy.hierarchy.kaiser import Identity, Kaiser
+from growy.hierarchy.leases import Terms
+from growy.model.hierarchy import GOD, CommandChain, HandedOver, HeldOutput, Node, Ownership
+from growy.model.time import Moment
+from growy.model.tree_messages import Documents, RelayCommand, TreeMessage
+
+KAISERS = ("k1", "k2", "k3")
+NODES = (GOD, *KAISERS)
+ESPS = tuple(f"ESP_00000{n}" for n in range(1, 6))
+GOD_ID = "god_pi_central"
+RATES = (0.99, 1.0, 1.01)
+TERMS = Terms(prepare_s=20.0, grant_s=20.0, adopt_s=10.0, leave_s=20.0)
+HEALED_S = 180.0
+"""Within this, with all up and the network sound, everything has settled."""
+TALK = 40.0
+"""Steps of all nodes in a second, at most, while nothing happens."""
+STRAY_S = 45.0
+CHATTER_S = 4.0
+
+
+@attrs.define
+class Counts:
+    """How much was really going on: a proof about a world that stands still is none."""
+
+    steps: int = 0
+    """Steps of cores while there was trouble."""
+    quiet_steps: int = 0
+    """Those while all was mended."""
+    grants: int = 0
+    takes: int = 0
+    fences: int = 0
+    moves: int = 0
+    carried: int = 0
+    refused: dict[str, int] = attrs.field(factory=dict)
+    handed_over: int = 0
+    """Takes with the former owner's last words."""
+    ended: dict[str, int] = attrs.field(factory=dict)
+    crashes: int = 0
+    mid_crashes: int = 0
+    """In the midst of the effects of one step."""
+    lost: int = 0
+    twice: int = 0
+    late: int = 0
+    """Messages that were under way for longer than a lease."""
+
+
+@attrs.define
+class Disk:
+    """What is left after a crash."""
+
+    boot: int = 0
+    god_instance: str = ""
+    prepared: dict[str, str] = attrs.field(factory=dict)
+    nodes: dict[str, Node] = attrs.field(factory=dict)
+    records: dict[str, Ownership] = attrs.field(factory=dict)
+    chains: dict[str, CommandChain] = attrs.field(factory=dict)
+
+
+@attrs.define
+class Process:
+    """One life of a node."""
+
+    name: str
+    core: God | Kaiser
+    rate: float
+    born: float
+    offset: float
+    boot: int
+    stalled_until: float = -math.inf
+
+    def clock(self, true: float) -> float:
+        return self.offset + (true - self.born) * self.rate
+
+    def true_of(self, clock: float) -> float:
+        return self.born + (clock - self.offset) / self.rate
+
+
+@attrs.define
+class Weather:
+    loss: float = 0.0
+    twice: float = 0.0
+    delay_s: float = 0.05
+    stray: float = 0.0
+    """Messages that lose their way, and arrive when nobody remembers them."""
+
+
+class Crashed(Exception):
+    """In the midst of a step's effects."""
+
+
+class World:
+    def __init__(self, seed: int, counts: Counts) -> None:
+        self.dice = random.Random(seed)
+        self.counts = counts
+        self.now = 0.0
+        self.disks = {name: Disk() for name in NODES}
+        self.alive: dict[str, Process] = {}
+        self.weather = Weather()
+        self.cut: set[frozenset[str]] = set()
+        self.queue: list[tuple[float, int, Callable[[], None]]] = []
+        self.number = 0
+        self.levels = dict.fromkeys(ESPS, 0.0)
+        self.homes = {esp_id: NODES[n % 4] for n, esp_id in enumerate(ESPS)}
+        self.crash_in: dict[str, int] = {}
+        self.healed = False
+        self.judge = Judge(self)
+        disk = self.disks[GOD]
+        for n, name in enumerate(KAISERS):
+            stand_in = KAISERS[(n + 1) % 3] if self.dice.random() < 0.5 else GOD
+            gives_to = KAISERS if self.dice.random() < 0.5 else ()
+            disk.nodes[name] = Node(
+                kaiser_id=name,
+                max_esps=3,
+                stand_in=stand_in,
+                failover=self.dice.random() < 0.8,
+                gives_to=gives_to,
+            )
+        for name in NODES:
+            self.start(name)
+        for esp_id in ESPS:
+            self.heard_at(esp_id)
+        if self.dice.random() < 0.7:
+            # Devices are carried about: none hangs on the broker of its owner.
+            self.pass_time(2.0)
+            for esp_id in ESPS:
+                self.homes[esp_id] = self.dice.choice(NODES)
+                self.heard_at(esp_id)
+
+    # --- time and messages --------------------------------------------------------------------------------------------
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        self.number += 1
+        heapq.heappush(self.queue, (max(when, self.now), self.number, what))
+
+    def pass_time(self, seconds: float) -> None:
+        until = self.now + seconds
+        while True:
+            when, process = min(
+                (
+                    (max(one.true_of(one.core.next_due()), one.stalled_until), one)
+                    for one in self.alive.values()
+                ),
+                key=lambda pair: pair[0],
+                default=(math.inf, None),
+            )
+            queued = self.queue[0][0] if self.queue else math.inf
+            if min(when, queued) > until:
+                break
+            if queued <= when:
+                self.now = max(self.now, queued)
+                heapq.heappop(self.queue)[2]()
+            elif process is not None:
+                # Just after: a clock that is due "now" by rounding would be asked for ever.
+                self.now = max(self.now, when) + 1e-6
+                self.step(process, process.core.tick)
+        self.now = until
+
+    def moment(self, process: Process) -> Moment:
+        return Moment(process.clock(self.now), START_MS + int(self.now * 1000))
+
+    def step(self, process: Process, what: Callable[..., Effects], *given: object) -> None:
+        """One step of a core, its effects, and the judge's look."""
+        if self.alive.get(process.name) is not process:
+            return
+        if self.healed:
+            self.counts.quiet_steps += 1
+        else:
+            self.counts.steps += 1
+        effects = what(*given, self.moment(process))
+        self.do(process, effects)
+        self.judge.look(process)
+
+    def do(self, process: Process, effects: Effects) -> None:
+        try:
+            for effect in effects:
+                left = self.crash_in.get(process.name)
+                if left is not None:
+                    if left == 0:
+                        raise Crashed
+                    self.crash_in[process.name] = left - 1
+                self.carry_out(process, effect)
+        except Crashed:
+            self.counts.mid_crashes += 1
+            self.crash(process.name)
+
+    def send(self, sender: str, to: str, message: TreeMessage) -> None:
+        weather = self.weather
+        copies = 1 + (self.dice.random() < weather.twice)
+        self.counts.twice += copies - 1
+        for _ in range(copies):
+            if self.dice.random() < weather.loss or frozenset((sender, to)) in self.cut:
+                self.counts.lost += 1
+                continue
+            delay = self.dice.random() * (STRAY_S if self.dice.random() < weather.stray else weather.delay_s)
+            self.counts.late += delay > TERMS.lease_s
+            self.at(self.now + delay, lambda: self.deliver(sender, to, message))
+
+    def deliver(self, sender: str, to: str, message: TreeMessage) -> None:
+        process = self.alive.get(to)
+        if process is None:
+            return
+        if self.now < process.stalled_until:
+            self.at(process.stalled_until, lambda: self.deliver(sender, to, message))
+            return
+        self.judge.delivering(sender, to, message)
+        self.step(process, process.core.heard, sender, message)
+
+    # --- effects ------------------------------------------------------------------------------------------------------
+
+    def carry_out(self, process: Process, effect: object) -> None:
+        match effect:
+            case Persist():
+                self.write(process, effect)
+            case Tell():
+                self.judge.telling(process.name, effect.message)
+                self.send(process.name, effect.to, effect.message)
+            case Ship():
+                core = process.core
+                assert isinstance(core, God)
+                documents = Documents(
+                    god_instance="god-1", esp_id=effect.esp_id, version=self.version_of(effect.esp_id)
+                )
+                self.send(process.name, effect.to, documents)
+            case Take():
+                self.judge.taking(process, effect)
+                if self.dice.random() < 0.95:
+                    self.answer(process, "adopted", effect.esp_id, effect.epoch)
+            case Survey():
+                if self.dice.random() < 0.95:
+                    self.at(
+                        self.now + self.dice.random(),
+                        lambda: self.survey(process, effect.esp_id, effect.epoch),
+                    )
+            case Fence():
+                self.counts.fences += 1
+                self.command(process.name, effect.esp_id, 0.0, off=True)
+            case Carry():
+                self.counts.carried += 1
+                self.judge.carried(effect)
+                self.levels[effect.esp_id] = float(effect.payload)
+            case Obey():
+                core = process.core
+                if isinstance(core, Kaiser):
+                    if "/" in effect.command_id and effect.command_type != "cross_kaiser":
+                        self.do(process, core.cross.answer(effect.command_id, True, "", {}))
+                    elif self.dice.random() < 0.7:
+                        self.do(process, core.answer(effect.command_id, True))
+            case StopHere():
+                core = process.core
+                if isinstance(core, Kaiser):
+                    self.do(process, core.answer(effect.command_id, self.dice.random() < 0.7))
+            case _:
+                pass
+
+    def answer(self, process: Process, what: str, *given: object) -> None:
+        self.at(
+            self.now + self.dice.random(), lambda: self.step(process, getattr(process.core, what), *given)
+        )
+
+    def survey(self, process: Process, esp_id: str, epoch: int) -> None:
+        state = HandedOver(
+            taken_ms=int(self.now * 1000), outputs=(HeldOutput(gpio=1, value=self.levels[esp_id]),)
+        )
+        self.step(process, process.core.surveyed, esp_id, epoch, state)
+
+    def write(self, process: Process, what: Persist) -> None:
+        disk = self.disks[process.name]
+        self.judge.writing(disk.records, what)
+        if what.boot is not None:
+            disk.boot = what.boot
+        if what.god_instance is not None:
+            disk.god_instance = what.god_instance
+        if what.documents is not None:
+            disk.prepared[what.documents.esp_id] = what.documents.version
+        for record in what.records:
+            disk.records[record.esp_id] = record
+        for node in what.nodes:
+            disk.nodes[node.kaiser_id] = node
+        for kaiser_id in what.removed_nodes:
+            disk.nodes.pop(kaiser_id, None)
+        for chain in what.chains:
+            if chain.status.ended:
+                disk.chains.pop(chain.command_id, None)
+                key = f"{chain.command_type}:{chain.status}"
+                self.counts.ended[key] = self.counts.ended.get(key, 0) + 1
+            else:
+                disk.chains[chain.command_id] = chain
+
+    # --- lives --------------------------------------------------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        if name in self.alive:
+            return
+        disk = self.disks[name]
+        boot = disk.boot + 1
+        process = Process(
+            name=name,
+            core=None,  # type: ignore[arg-type]
+            rate=self.dice.choice(RATES),
+            born=self.now,
+            offset=self.dice.random() * 1000.0,
+            boot=boot,
+        )
+        moment = self.moment(process)
+        if name == GOD:
+            process.core = God(
+                god_id=GOD_ID,
+                instance="god-1",
+                boot=boot,
+                nodes=disk.nodes.values(),
+                records=disk.records.values(),
+                chains=list(disk.chains.values()),
+                terms=TERMS,
+                fresh_id=self.fresh_id,
+                moment=moment,
+            )
+            for esp_id in ESPS:
+                process.core.configured(esp_id, self.version_of(esp_id))
+        else:
+            process.core = Kaiser(
+                Identity(kaiser_id=name, instance=f"i-{name}", god_id=GOD_ID),
+                boot=boot,
+                god_instance=disk.god_instance,
+                prepared=disk.prepared,
+                terms=TERMS,
+                moment=moment,
+            )
+        self.alive[name] = process
+        self.step(process, process.core.start)
+        self.chatter(process)
+        # A node hears its devices again.
+        for esp_id, home in self.homes.items():
+            if home == name:
+                self.heard_at(esp_id)
+
+    def crash(self, name: str) -> None:
+        self.crash_in.pop(name, None)
+        if self.alive.pop(name, None) is not None:
+            self.counts.crashes += 1
+
+    def chatter(self, process: Process) -> None:
+        """Rules at work: whoever believes to own a device switches it now and then."""
+        if self.alive.get(process.name) is process and not self.healed:
+            if self.now >= process.stalled_until:
+                for esp_id in ESPS:
+                    if self.dice.random() < 0.5:
+                        self.command(process.name, esp_id, self.dice.random())
+            self.at(self.now + CHATTER_S * self.dice.random(), lambda: self.chatter(process))
+
+    def fresh_id(self) -> str:
+        self.number += 1
+        return f"c{self.number}"
+
+    versions: dict[str, int] = {}
+
+    def version_of(self, esp_id: str) -> str:
+        return f"v{self.versions.get(esp_id, 0)}"
+
+    # --- people and devices -------------------------------------------------------------------------------------------
+
+    @property
+    def god(self) -> Process | None:
+        return self.alive.get(GOD)
+
+    def heard_at(self, esp_id: str) -> None:
+        process = self.alive.get(self.homes[esp_id])
+        if process is not None:
+            self.step(process, process.core.found, esp_id)
+
+    def command(self, name: str, esp_id: str, level: float, *, off: bool = False) -> None:
+        """Whoever believes to own the device switches it."""
+        process = self.alive.get(name)
+        if process is None:
+            return
+        core = process.core
+        if isinstance(core, God):
+            stamp = core.stamp(esp_id)
+        else:
+            stamp = core.stamp(esp_id, self.moment(process), off=off)
+        if stamp is None:
+            return
+        home = self.homes[esp_id]
+        if home == name:
+            self.judge.carried(
+                Carry(esp_id=esp_id, tail="", payload=b"", epoch=stamp.epoch, owner=name), local=True
+            )
+            self.levels[esp_id] = level
+            return
+        command = RelayCommand(
+            command_id=self.fresh_id(),
+            esp_id=esp_id,
+            stamp=stamp,
+            tail="actuator/1/command",
+            payload=str(level).encode(),
+        )
+        self.send(name, home, command)
+
+    def heal(self) -> None:
+        self.cut.clear()
+        self.weather = Weather()
+        self.crash_in.clear()
+        for process in self.alive.values():
+            process.stalled_until = min(process.stalled_until, self.now)
+        for name in NODES:
+            self.start(name)
+
+    def end(self) -> None:
+        """All is mended; then every device soon has one owner, and knows it, and it stays so."""
+        self.heal()
+        self.healed = True
+        self._settle()
+        begun, steps = self.now, self.counts.quiet_steps
+        self.pass_time(40.0 if self.dice.random() < 0.2 else 5.0)
+        talk = (self.counts.quiet_steps - steps) / (self.now - begun)
+        if talk > TALK:
+            raise Violated(f"{self.now:.3f}: {talk:.0f} steps a second, and nothing happens")
+        self._settle()
+
+    def _settle(self) -> None:
+        until = self.now + HEALED_S
+        while (wrong := self.judge.unsettled()) is not None:
+            if self.now >= until:
+                raise Violated(f"{self.now:.3f}: healed, and {wrong}")
+            self.pass_time(5.0)
