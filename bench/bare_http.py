@@ -5,6 +5,7 @@ Run as a process: `python -m bench.bare_http SOCKET BYTES`.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 
@@ -13,6 +14,11 @@ import trio
 
 
 async def serve(stream: trio.SocketStream, body: bytes) -> None:
+    with contextlib.suppress(trio.BrokenResourceError):  # the client has gone
+        await converse(stream, body)
+
+
+async def converse(stream: trio.SocketStream, body: bytes) -> None:
     protocol = h11.Connection(h11.SERVER)
     headers = [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body))]
     while True:
