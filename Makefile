@@ -27,10 +27,13 @@ bench: $(DEV)
 	$(BIN)/python -m bench.wire
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.fleet
+	$(BIN)/python -m bench.metrics
 	$(BIN)/python -m bench.rules
+	$(BIN)/python -m bench.login
 	$(BIN)/python -m bench.replay
 	$(BIN)/python -m bench.control
 	$(BIN)/python -m bench.ingest
+	$(BIN)/python -m bench.live
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "growyd needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.11 ..." % sys.version_info[:2])'

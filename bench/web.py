@@ -25,7 +25,7 @@ from growy.control.opening import open_control
 from growy.control.performing import Ways
 from growy.fleet.fleet import Fleet
 from growy.fleet.zones import Zones
-from growy.model.people import Role
+from growy.model.people import LOCAL, Role
 from growy.model.reading import NO_SEQ, Bus, Columns, SeriesKey
 from growy.model.time import Moment
 from growy.sensors.pool import SHIPPED_DIR, Pool
@@ -33,7 +33,7 @@ from growy.sensors.registry import Registry
 from growy.sensors.reload import Reloader
 from growy.sensors.staff import Staff
 from growy.store import open_store
-from growy.web.accounts.accounts import Accounts
+from growy.web.accounts.accounts import open_accounts
 from growy.web.app import App
 from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
@@ -107,8 +107,10 @@ async def main() -> None:
             config, registry = SensorsConfig(), Registry()
             staff = Staff(config, registry)
             fleet = Fleet(auto_approve=True, send=lambda topic, payload, *, retain=False: True)
-            accounts = Accounts(lambda: int(time.time() * 1000))
-            key = await accounts.add_key("bench", Role.ADMIN)
+            accounts = await open_accounts(
+                store, Path(folder), note=lambda entry: None, wall_ms=lambda: int(time.time() * 1000)
+            )
+            key, _ = await accounts.administration.add_key("bench", Role.ADMIN, caller=LOCAL)
             app = App(
                 node="god",
                 version="bench",
@@ -184,8 +186,8 @@ def measure_hub(hub: LiveHub, batches: list[Columns]) -> None:
             f"live hub, batch of {ROWS} rows, {clients} clients with {SERIES} series: {publish_us():.1f} us"
         )
     began = time.perf_counter()
-    sent = len(hub.take(feeds[0], 50))
-    print(f"live hub, {sent} messages made: {1e6 * (time.perf_counter() - began):.0f} us")
+    size = len(hub.take(feeds[0], 50))
+    print(f"live hub, 50 messages made, {size} bytes: {1e6 * (time.perf_counter() - began):.0f} us")
 
 
 if __name__ == "__main__":

@@ -50,12 +50,14 @@ from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
 from growy.sensors.pool import Pool, open_pool
 from growy.store.store import Store, open_store
-from growy.web.accounts.accounts import Accounts
+from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.app import App
 from growy.web.gate import Gate
-from growy.web.health import Vitals, assess
+from growy.web.health import assess
 from growy.web.live import LiveHub
+from growy.web.premises import premises_of, vitals_of
 from growy.web.server import Web, open_web
+from growy.web.standing import standing
 from growy.wire.table import Message
 from growy.wire.topics import Topic, subscriptions
 
@@ -85,6 +87,7 @@ class Daemon:
     control: Control
     hub: LiveHub
     web: Web
+    accounts: Accounts
     processed: ProcessedPublisher
     enhanced: EnhancedResponder
     journal: FleetJournal
@@ -103,12 +106,14 @@ async def run_daemon(
     config: Config,
     *,
     on_committed: Callable[[Columns], None] | None = None,
+    settings_file: Path | None = None,
     task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs until SIGTERM, SIGINT or `Daemon.stop`, then ends within five seconds with everything flushed.
 
     Args:
         on_committed: told of every batch that is on disk.
+        settings_file: where the settings came from, for the doctor.
 
     Raises:
         GrowyError: it cannot start; the message names what and the cure.
@@ -117,16 +122,17 @@ async def run_daemon(
     # 5 ms would make an emergency stop wait for several of them.
     sys.setswitchinterval(SWITCH_S)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        await _run(config, on_committed, signals, task_status)
+        await _run(config, on_committed, settings_file, signals, task_status)
 
 
 async def _run(
     config: Config,
     on_committed: Callable[[Columns], None] | None,
+    settings_file: Path | None,
     signals: AsyncIterator[int],
     task_status: trio.TaskStatus[Daemon],
 ) -> None:
-    async with open_daemon(config, on_committed) as daemon, trio.open_nursery() as core:
+    async with open_daemon(config, on_committed, settings_file) as daemon, trio.open_nursery() as core:
         await core.start(daemon.store.run)
         await core.start(daemon.pool.run)
         await core.start(daemon.intake.run)
@@ -135,6 +141,7 @@ async def _run(
         await core.start(daemon.control.run)
         await core.start(daemon.journal.run)
         await core.start(daemon.audit.run)
+        await core.start(daemon.accounts.run)
         async with trio.open_nursery() as doors:
             await doors.start(daemon.web.run)
             await doors.start(daemon.link.run)
@@ -159,6 +166,7 @@ async def _run(
                 await daemon.intake.flush()
                 await daemon.control.flush()
                 await daemon.journal.write(everything=True)
+                await daemon.accounts.flush()
                 await daemon.audit.flush()
             log.info("growyd stops", flushed=not patience.cancelled_caught)
             doors.cancel_scope.cancel()
@@ -167,7 +175,9 @@ async def _run(
 
 @asynccontextmanager
 async def open_daemon(
-    config: Config, on_committed: Callable[[Columns], None] | None
+    config: Config,
+    on_committed: Callable[[Columns], None] | None = None,
+    settings_file: Path | None = None,
 ) -> AsyncIterator[Daemon]:
     """Opens and wires the parts, lowest floor first; nothing runs yet."""
     async with AsyncExitStack() as opened:
@@ -182,7 +192,12 @@ async def open_daemon(
 
         watchdog = Watchdog()
         status = ServerStatus(config.node.kaiser_id, wall_ms)
-        hub = LiveHub(store.catalog, zone_of=lambda esp_id: fleet.zone_of(esp_id))
+        hub = LiveHub(
+            store.catalog,
+            zone_of=lambda esp_id: fleet.zone_of(esp_id),
+            recall=store.tail.newest,
+            standing=lambda: standing(fleet, control),
+        )
         link = Link(
             endpoint,
             subscriptions=subscriptions(config.node.kaiser_id),
@@ -265,7 +280,8 @@ async def open_daemon(
             "pi_enhanced": enhanced.statistics,
             "broker_findings": lambda: survey.findings,
         }
-        accounts = Accounts(wall_ms)
+        accounts = await open_accounts(store, config.store_dir, note=audit.note, wall_ms=wall_ms)
+        parts["accounts"] = accounts.statistics
         app = App(
             node=config.node.kaiser_id,
             version=__version__,
@@ -276,6 +292,8 @@ async def open_daemon(
             control=control,
             zones=Zones(store, map(zone_of_row, await store.zone_rows()), wall_ms),
             hub=hub,
+            health=lambda: assess(vitals_of(config, store, pool, link, fleet, watchdog)),
+            premises=partial(premises_of, config, settings_file, link, survey, started_s=time.monotonic()),
             broker_logins=BrokerLogins(
                 endpoint,
                 mosquitto_of(config),
@@ -287,7 +305,8 @@ async def open_daemon(
             ),
             accounts=accounts,
             gate=Gate(accounts),
-            health=lambda: assess(vitals_of(config, store, pool, link, fleet)),
+            broker_login=endpoint.username is not None,
+            broker_tls=endpoint.tls,
             parts=parts,
         )
         web = await opened.enter_async_context(open_web(config.web, config.socket_path, app))
@@ -302,6 +321,7 @@ async def open_daemon(
             control=control,
             hub=hub,
             web=web,
+            accounts=accounts,
             processed=processed,
             enhanced=enhanced,
             journal=journal,
@@ -367,27 +387,6 @@ def mosquitto_of(config: Config) -> Mosquitto | None:
     return Mosquitto(
         password_file=Path(config.broker.password_file).expanduser(),
         pid_file=Path(pid_file).expanduser() if pid_file else None,
-    )
-
-
-def vitals_of(config: Config, store: Store, pool: Pool, link: Link, fleet: Fleet) -> Vitals:
-    """What health is judged by."""
-    link_now, store_now, pool_now, fleet_now = (
-        link.statistics(),
-        store.statistics(),
-        pool.statistics(),
-        fleet.statistics(),
-    )
-    return Vitals(
-        broker_connected=link.connected,
-        broker=": ".join(filter(None, (link_now.broker, link_now.last_error))),
-        store_state=store_now.state,
-        store_error=store_now.last_error or "",
-        workers=config.sensors.workers,
-        workers_alive=pool_now.workers_alive,
-        set_aside=tuple(pool_now.set_aside),
-        devices=fleet_now.devices,
-        devices_online=fleet_now.online,
     )
 
 

@@ -19,12 +19,12 @@ from growy.hierarchy.realm import Realm, TransferPlan
 from growy.hierarchy.relay import Relay
 from growy.model.audit import AuditSeverity
 from growy.model.errors import Duplicate, GrowyError, Invalid, NodeNotFound
+from growy.model.handover import HandedOver
 from growy.model.hierarchy import (
     GOD,
     ChainType,
     CommandChain,
     Epoch,
-    HandedOver,
     Node,
     NodeId,
     NodeState,

@@ -17,17 +17,8 @@ from growy.hierarchy.effects import Effects, Note, Persist, Take, Tell
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.passes import Passes
 from growy.model.audit import AuditSeverity
-from growy.model.hierarchy import (
-    GOD,
-    CommandChain,
-    Epoch,
-    HandedOver,
-    Node,
-    NodeId,
-    NodeState,
-    Ownership,
-    TransferStep,
-)
+from growy.model.handover import HandedOver
+from growy.model.hierarchy import GOD, CommandChain, Epoch, Node, NodeId, NodeState, Ownership, TransferStep
 from growy.model.time import Moment
 from growy.model.tree_messages import NEVER, MessageId, NodeRefusal, Offer, Orders
 

@@ -7,7 +7,7 @@ is not on the disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import attrs
@@ -24,7 +24,7 @@ from growy.store.blob import decode as readings_of
 from growy.store.shipping import Taken, check_of
 from growy.store.store import Store
 from growy.wire import shipments
-from growy.wire.shipments import Commit, Event, Progress, Shipment
+from growy.wire.shipments import Commit, Event, Paper, Progress, Shipment
 
 log = get_log(__name__)
 
@@ -70,6 +70,7 @@ class Receiver:
         answer: sends a message to the node that is named.
         refusal: why nothing is taken from a node; empty: it is.
         on_readings: told of what has been taken, once it is on the disk.
+        on_paper: takes the newest papers of a device, onto the disk.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class Receiver:
         refusal: Callable[[str], str],
         on_readings: Callable[[Columns], None],
         wall_ms: Callable[[], int],
+        on_paper: Callable[[str, Paper], Awaitable[None]] | None = None,
     ) -> None:
+        self._on_paper = on_paper
         self._store = store
         self._taken = {(one.node, one.instance): one for one in taken}
         self._event_cursors = events
@@ -129,6 +132,9 @@ class Receiver:
         known = await self._take_commits(node, shipment, names)
         if known:
             await self._take_events(node, shipment)
+            if self._on_paper is not None:
+                for paper in shipment.papers:
+                    await self._on_paper(node, paper)
         self._shipments += 1
         self._say(node, shipment, names_wanted=not known)
 
@@ -269,9 +275,12 @@ async def open_receiver(
     refusal: Callable[[str], str],
     on_readings: Callable[[Columns], None],
     wall_ms: Callable[[], int],
+    on_paper: Callable[[str, Paper], Awaitable[None]] | None = None,
 ) -> Receiver:
     """Reads how far this God is with each node. Raises StoreError."""
-    make = partial(Receiver, answer=answer, refusal=refusal, on_readings=on_readings, wall_ms=wall_ms)
+    make = partial(
+        Receiver, answer=answer, refusal=refusal, on_readings=on_readings, wall_ms=wall_ms, on_paper=on_paper
+    )
     events = await store.keyed(EVENT_CURSORS)
     cursors = msgspec.json.decode(events, type=dict[str, int]) if events else {}
     return make(store, await store.shipping.taken(), cursors)

@@ -8,7 +8,7 @@ commands and leases go over: hence the rate.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import attrs
 import msgspec
@@ -22,7 +22,7 @@ from growy.store.blob import decode as readings_of
 from growy.store.catalog import Conversion
 from growy.store.store import Store
 from growy.wire import shipments
-from growy.wire.shipments import Commit, ConversionName, Event, Progress, SeriesName, Shipment
+from growy.wire.shipments import Commit, ConversionName, Event, Paper, Progress, SeriesName, Shipment
 
 log = get_log(__name__)
 
@@ -57,20 +57,35 @@ class SendingStatistics:
     """Why God takes nothing; empty: it does."""
 
 
+async def no_papers() -> list[Paper]:
+    return []
+
+
 class Sender:
     """Trio thread only.
 
     Args:
         publish: hands a message to the uplink; False when it cannot take it now.
+        papers: of all devices that are ours.
         rate: bytes a second at most, on average.
         backlog: bytes of commits that are kept for God though they are sealed.
     """
 
-    def __init__(self, store: Store, *, publish: Callable[[bytes], bool], rate: float, backlog: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        publish: Callable[[bytes], bool],
+        rate: float,
+        backlog: int,
+        papers: Callable[[], Awaitable[list[Paper]]] = no_papers,
+    ) -> None:
         self._store = store
         self._publish = publish
         self._rate = rate
         self._backlog = backlog
+        self._papers = papers
+        self._told_papers: dict[str, str] = {}
         self._instance = ""
         self._session = secrets.token_hex(8)
         self._told: dict[int, object] = {}
@@ -174,6 +189,7 @@ class Sender:
             if progress.names_wanted:  # God has restarted
                 self._told.clear()
                 self._told_conversions.clear()
+                self._told_papers.clear()
                 continue
             if progress.refusal:
                 return
@@ -186,8 +202,10 @@ class Sender:
         """What is next, and how many readings are in it."""
         found = await self._store.shipping.after(self._cursor, SHIPMENT_BYTES)
         events = await self._store.audit_after(self._events, EVENTS)
-        if found is None and not events:
+        papers = [one for one in await self._papers() if self._told_papers.get(one.esp_id) != one.version]
+        if found is None and not events and not papers:
             return None, 0
+        self._told_papers |= {one.esp_id: one.version for one in papers}
         commits = () if found is None else found.commits
         all_names = not self._told
         series, conversions, readings = await trio.to_thread.run_sync(_named, [blob for _, blob in commits])
@@ -198,6 +216,7 @@ class Sender:
             events=tuple(Event(row.id, msgspec.json.encode(attrs.asdict(row.entry))) for row in events),
             series=tuple(self._untold_series(series)),
             conversions=tuple(self._untold_conversions(conversions)),
+            papers=tuple(papers),
             all_names=all_names,
         ), readings
 

@@ -331,6 +331,28 @@ class Unauthorized(GrowyError):
     http_status = 401
 
 
+class TokenExpired(Unauthorized):
+    """A token that was good once. Refresh it, or log in again."""
+
+    code = "TOKEN_EXPIRED"
+    numeric_code = 5407
+
+
+class InvalidCredentials(Unauthorized):
+    """Name and password do not belong together. Which of them is wrong is not said."""
+
+    code = "INVALID_CREDENTIALS"
+    numeric_code = 5406
+
+
+class TooManyAttempts(GrowyError):
+    """Somebody tried too often. `details["retry_after_s"]` says when to try again."""
+
+    code = "RATE_LIMIT_EXCEEDED"
+    numeric_code = 5419
+    http_status = 429
+
+
 class AccessDenied(GrowyError):
     """It is known who asks, and that they may not. `details["role"]` is the role that could."""
 

@@ -65,8 +65,10 @@ class DeviceDocuments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """Everything that a node needs on its disk before a device can be its own."""
 
     esp_id: str
-    device: str
-    """JSON of the fleet: what was set up on it, with its calibration, and what it said of itself."""
+    record: str
+    """JSON of the fleet: what the device says of itself..."""
+    setup: str
+    """...and what people decided and set up, calibrations too."""
     first_seen_ms: int = 0
     last_seen_ms: int = 0
     rules: tuple[MovedRule, ...] = ()

@@ -56,6 +56,8 @@ class Caller:
     scopes: frozenset[Scope] | None = None
     """An API key's endpoints; None: all that its role may."""
     user_id: int | None = None
+    session: str | None = None
+    """Of a user who has logged in."""
 
     @property
     def by(self) -> str:
@@ -63,6 +65,18 @@ class Caller:
         if self.kind is None or self.kind is CallerKind.LOCAL:
             return self.name
         return f"{self.kind.value}:{self.name}"
+
+
+@attrs.frozen(slots=True)
+class Peer:
+    """The other end of a connection, as the kernel names it. What a header says of it is not asked."""
+
+    address: str
+    """IP address; "" on the unix socket."""
+    local: bool = False
+    """It came through the unix socket: the permissions of the socket's file are its login."""
+    forwarded: bool = False
+    """A proxy says that it asks for somebody else: nobody knows who that is."""
 
 
 ANYBODY = Caller("anybody", None)

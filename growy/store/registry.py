@@ -13,6 +13,7 @@ import apsw
 
 from growy.model.audit import AuditEntry
 from growy.model.errors import Invalid
+from growy.store.accounts import AccountBatch, AccountRows, read_accounts, write_accounts
 from growy.store.audit import (
     AuditFilter,
     AuditPage,
@@ -96,6 +97,22 @@ class Registry(ControlRegistry, HierarchyRegistry):
                     write_audit(db, audit, self._audit_rows)
 
         await self._registry_writer.run(write, db)
+
+    async def write_accounts(self, batch: AccountBatch) -> None:
+        """Users, sessions and keys, in one transaction; returns when it is on the card. As `write_registry`."""
+        if not batch:
+            return
+        db = self._registry
+
+        def write() -> None:
+            with transaction(db):
+                write_accounts(db, batch)
+
+        await self._registry_writer.run(write, db)
+
+    async def account_rows(self) -> AccountRows:
+        """All accounts. Raises StoreError."""
+        return await self._readers.registry(read_accounts)
 
     def submit_control(self, control: ControlBatch) -> Submitted:
         """As `write_registry(control=...)`, for an emergency stop: under way when this returns, whoever waits."""

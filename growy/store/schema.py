@@ -226,12 +226,38 @@ def _registry_hierarchy(db: apsw.Connection) -> None:
     )
 
 
+def _registry_accounts(db: apsw.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE users (
+            -- AUTOINCREMENT: an id in an old token never becomes somebody else's.
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            username TEXT NOT NULL UNIQUE COLLATE NOCASE, email TEXT UNIQUE COLLATE NOCASE, full_name TEXT NOT NULL,
+            role TEXT NOT NULL, active INTEGER NOT NULL, password TEXT NOT NULL, token_version INTEGER NOT NULL,
+            created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE sessions (
+            id TEXT PRIMARY KEY, user_id INTEGER NOT NULL, refresh TEXT NOT NULL, created_ms INTEGER NOT NULL,
+            expires_ms INTEGER NOT NULL, keep_ms INTEGER NOT NULL, peer TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE api_keys (
+            name TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, role TEXT NOT NULL, scopes TEXT,
+            created_ms INTEGER NOT NULL, created_by TEXT NOT NULL, last_used_ms INTEGER
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE login_failures (
+            username TEXT PRIMARY KEY, failures INTEGER NOT NULL, last_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
 SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1, _series_2, _series_3)
 REGISTRY_MIGRATIONS: tuple[Migration, ...] = (
     _registry_1,
     _registry_2,
     _registry_3,
     _registry_hierarchy,
+    _registry_accounts,
 )
 
 

@@ -31,7 +31,7 @@ from growy.store.housekeeping import Housekeeping
 from growy.store.journal import newest_blobs_of_journal
 from growy.store.opening import Opened, open_files
 from growy.store.query import RangeResult, SeriesStatistics
-from growy.store.readers import Readers
+from growy.store.readers import READERS, Readers, ReadProbe, read_something
 from growy.store.registry import Registry
 from growy.store.schema import REGISTRY_FILE, SERIES_FILE, check_sqlite, file_size
 from growy.store.shipping import Shipping, Taken, write_taken
@@ -67,7 +67,7 @@ class Store(Registry):
         self.tail: Tail = opened.tail
         self.shipping = Shipping(opened, writer, readers)
         self._config = config
-        self._directory = directory
+        self._directory = self.directory = directory
         self._opened = opened
         self._free = free
         self._least_free = config.min_free_mb * 1_048_576
@@ -76,7 +76,7 @@ class Store(Registry):
         self._vfs = vfs
         self._housekeeping = Housekeeping(config, directory, opened, writer, readers, vfs)
         self._latencies = Latencies()
-        self._readings = self._commits = self._failed = self._letters = 0
+        self._readings = self._commits = self._failed = self._letters = self._bytes = 0
 
     async def commit(
         self, columns: Columns, dead_letters: Sequence[DeadLetter] = (), *, taken: Taken | None = None
@@ -98,7 +98,7 @@ class Store(Registry):
         began = time.perf_counter()
         series, conversions = self.catalog.pending(), self.conversions.pending()
         try:
-            await self._writer.run(
+            packed = await self._writer.run(
                 partial(self._write, columns, dead_letters, series, conversions, taken), self._opened.series
             )
         except StoreError as error:
@@ -114,6 +114,7 @@ class Store(Registry):
         self._commits += 1
         self._readings += len(columns)
         self._letters += len(dead_letters)
+        self._bytes += packed
         self._housekeeping.committed()
 
     def _write(
@@ -123,8 +124,8 @@ class Store(Registry):
         series: list[Series],
         conversions: list[Conversion],
         taken: Taken | None,
-    ) -> None:
-        """One commit; in the writer's thread."""
+    ) -> int:
+        """One commit; in the writer's thread. How many bytes the readings take packed."""
         faults.check_room(self._directory, self._free(self._directory), self._least_free)
         db, journal = self._opened.series, self._opened.journal
         # By series: neighbours are of one device, so that its counter and its clock cost next to nothing.
@@ -139,11 +140,21 @@ class Store(Registry):
         if blob:
             journal.keep()
             self._opened.unsealed.add(commit_id, columns)
+        return len(blob)
 
     async def ping(self) -> None:
         """Returns when both writers' threads have come to it: they are alive and finish their jobs."""
         await self._writer.run(lambda: None, self._opened.series)
         await self._registry_writer.run(lambda: None, self._opened.registry)
+
+    async def probe(self) -> ReadProbe:
+        """Reads something from each database, and says how long that took. Raises StoreError."""
+        began = time.perf_counter()
+        await self._readers.registry(read_something)
+        await self._readers.series(read_something)
+        return ReadProbe(
+            latency_ms=(time.perf_counter() - began) * 1000.0, connections=READERS, free=self._readers.free
+        )
 
     async def newest_commits(self, readings: int) -> Columns:
         """The commits that hold the newest `readings` readings, oldest first; fewer where no more than the last 32
@@ -329,8 +340,12 @@ class Store(Registry):
         """Where the store stands; reads file sizes and the free space, no database."""
         p50, p99 = self._latencies.percentiles_ms()
         unsealed, keeping = self._opened.unsealed, self._housekeeping
+        free = self._free(self._directory)
         return StoreStatistics(
-            state=self._state,
+            # A disk that has filled up or turned read-only is known before a commit meets it.
+            state=faults.disk_state(self._directory, free, self._least_free)
+            if self._state is DiskState.OK
+            else self._state,
             last_error=self._last_error or keeping.last_error,
             readings=self._readings,
             commits=self._commits,
@@ -338,6 +353,9 @@ class Store(Registry):
             dead_letters=self._letters,
             commit_p50_ms=p50,
             commit_p99_ms=p99,
+            commit_times=self._latencies.distribution(),
+            query_times=self._readers.times.distribution(),
+            committed_bytes=self._bytes,
             series=len(self.catalog),
             journal_commits=len(unsealed),
             journal_readings=unsealed.readings,
@@ -348,8 +366,10 @@ class Store(Registry):
             seal_failures=keeping.failures,
             checkpoints=keeping.checkpoints,
             wal_bytes=file_size(self._directory / f"{SERIES_FILE}-wal"),
+            registry_wal_bytes=file_size(self._directory / f"{REGISTRY_FILE}-wal"),
             db_bytes=file_size(self._directory / SERIES_FILE) + file_size(self._directory / REGISTRY_FILE),
-            free_bytes=free_bytes(self._directory),
+            free_bytes=free,
+            disk_bytes=faults.disk_bytes(self._directory),
             tail_bytes=self.tail.nbytes,
         )
 

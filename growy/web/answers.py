@@ -107,6 +107,8 @@ def error_answer(error: GrowyError, request_id: str) -> Response:
         headers = ((b"Allow", str(error.details.get("allow", "")).encode()),)
     elif status == 401:
         headers = ((b"WWW-Authenticate", b"Bearer"),)
+    elif status == 429:
+        headers = ((b"Retry-After", str(error.details.get("retry_after_s", 5)).encode()),)
     elif status == 426:
         headers = ((b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", b"13"))
     elif status == 503:

@@ -3,13 +3,16 @@ here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
+import trio
 
+from growy.ops.machine import CpuMeter
 from growy.web.health import Health
 from growy.web.live import LiveHub
+from growy.web.premises import Premises, nothing_known
 
 if TYPE_CHECKING:
     from growy.broker.logins import BrokerLogins
@@ -40,5 +43,13 @@ class App:
     gate: Gate
     accounts: Accounts
     health: Callable[[], Health]
+    premises: Callable[[], Awaitable[Premises]] = nothing_known
+    """What the doctor cannot see from the web room."""
+    cpu: CpuMeter = attrs.field(factory=CpuMeter)
+    visits: trio.Lock = attrs.field(factory=trio.Lock)
+    """Of the doctor: a visit reads databases for seconds, so that there is one at a time."""
+    broker_login: bool = False
+    """growyd has a user name at the broker."""
+    broker_tls: bool = False
     parts: Mapping[str, Callable[[], object]] = attrs.field(factory=dict)
     """`statistics` of parts that the web room does not know itself: intake, broker link, fleet..."""

@@ -21,10 +21,10 @@ import h11
 import trio
 
 from growy.model.errors import GrowyError
+from growy.model.people import Peer
 from growy.web.answers import BadRequest, Response
 from growy.web.cors import Cors
 from growy.web.dispatch import Dispatcher, Request, request_id_of
-from growy.web.gate import Peer
 from growy.web.limits import Limits
 from growy.web.negotiated import finished
 from growy.web.origin import check_host, check_origin
@@ -33,6 +33,7 @@ from growy.web.upgrade import Upgrade, upgrade_of
 
 READ_SIZE = 16_384
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _WITHOUT_BODY = frozenset({204, 304})
 """And without a word about it."""
@@ -217,7 +218,10 @@ class HttpConnection:
             path, query = url.path or "/", url.query
             if url.scheme not in ("http", "https"):
                 raise BadRequest(400, f"{target[:100]!r} is no path")
-        return Request(self._method, path, query, headers, self._request_id, self._peer)
+        peer = self._peer
+        if not _FORWARDED.isdisjoint(headers):
+            peer = attrs.evolve(peer, forwarded=True)
+        return Request(self._method, path, query, headers, self._request_id, peer)
 
     async def _body(self, headers: dict[bytes, bytes]) -> bytes:
         limit = self._limits.body
@@ -298,7 +302,7 @@ class HttpConnection:
                 try:
                     piece = await anext(pieces, None)
                 except Exception as error:  # noqa: BLE001 - counted and logged; nobody can be answered any more
-                    self._broke_off(error)
+                    await self._broke_off(error)
                     return False
                 if piece is None:
                     break
@@ -309,13 +313,17 @@ class HttpConnection:
         await self._write(self._protocol.send(h11.EndOfMessage()) or b"")
         return True
 
-    def _broke_off(self, error: Exception) -> None:
+    async def _broke_off(self, error: Exception) -> None:
+        """A reset, and no goodbye of TLS: an orderly close would tell HTTP/1.0, whose bodies end with the connection,
+        that this was all."""
         assert self._request is not None
         self._dispatcher.broke_off(error, self._request)
         self._protocol.send_failed()
-        if isinstance(self._stream, trio.SocketStream):
-            # A reset: to HTTP/1.0, whose bodies end with the connection, an orderly close would mean "all of it".
-            self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream = self._stream
+        socket_stream = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+        if isinstance(socket_stream, trio.SocketStream):
+            socket_stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await trio.aclose_forcefully(stream)
 
     async def _timed_out(self) -> None:
         if self._phase is _Phase.IDLE:

@@ -11,14 +11,14 @@ from collections import Counter
 import attrs
 
 from growy.model.errors import GrowyError
-from growy.model.people import Caller
+from growy.model.people import Caller, Peer
 from growy.ops.log import get_log
 from growy.web.answers import Response, error_answer, internal_error
 from growy.web.app import App
 from growy.web.cors import options
-from growy.web.gate import Admission, Peer
-from growy.web.inputs import body_of, query_of
-from growy.web.router import Call, Match, Router
+from growy.web.gate import Admission
+from growy.web.inputs import body_of, form_of, query_of
+from growy.web.router import Call, Endpoint, Match, Router
 
 log = get_log(__name__)
 
@@ -53,6 +53,14 @@ class DispatchCounts:
     """Answers that were errors, by code."""
     faults: int = 0
     """Handlers that failed in a way nobody foresaw: each is in the log with its request id."""
+
+
+def _body(body: bytes, endpoint: Endpoint, request: Request) -> object:
+    """What was sent, as the endpoint's model. Raises Invalid."""
+    assert endpoint.body is not None
+    if endpoint.form:
+        return form_of(body, endpoint.body)
+    return body_of(body, endpoint.body, request.headers.get(b"content-type", b""))
 
 
 async def begun(reply: Response) -> Response:
@@ -91,8 +99,8 @@ class Dispatcher:
             if endpoint.query is not None:
                 inputs.append(query_of(request.query, endpoint.query))
             if endpoint.body is not None:
-                inputs.append(body_of(body, endpoint.body, request.headers.get(b"content-type", b"")))
-            call = Call(self.app, request.request_id, match.parameters, caller, request.headers)
+                inputs.append(_body(body, endpoint, request))
+            call = Call(self.app, request.request_id, match.parameters, caller, request.peer, request.headers)
             reply = await endpoint.handler(call, *inputs)
             return reply if reply.stream is None else await begun(reply)
         except GrowyError as error:

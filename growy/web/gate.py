@@ -15,21 +15,11 @@ import attrs
 import trio
 
 from growy.model.errors import AccessDenied, Unauthorized
-from growy.model.people import ANYBODY, LOCAL, Caller, Role
+from growy.model.people import ANYBODY, LOCAL, Caller, Peer, Role
 from growy.web.router import Endpoint
 
 NOT_VALID = "Could not validate credentials"
 _LONGEST_CREDENTIAL = 4096
-
-
-@attrs.frozen
-class Peer:
-    """The other end of a connection, as the kernel names it."""
-
-    address: str
-    """IP address; "" on the unix socket."""
-    local: bool = False
-    """It came through the unix socket: the permissions of the socket's file are its login."""
 
 
 @attrs.frozen(eq=False)
@@ -44,11 +34,19 @@ class Admission:
 
 
 class Credentials(Protocol):
-    """What knows tokens and keys. Both methods raise Unauthorized and never wait."""
+    """What knows tokens and keys. Never waits."""
 
-    def of_token(self, token: str, peer: Peer) -> Admission: ...
+    def of_token(self, token: str, peer: Peer) -> Admission:
+        """Of an access token, or a key where only a token can be sent. Raises Unauthorized."""
+        ...
 
-    def of_key(self, key: str, peer: Peer) -> Admission: ...
+    def of_key(self, key: str, peer: Peer) -> Admission:
+        """Raises Unauthorized."""
+        ...
+
+    def denied(self, caller: Caller, what: str, peer: Peer) -> None:
+        """Told of somebody who asked for what they may not do."""
+        ...
 
 
 class Gate:
@@ -76,7 +74,11 @@ class Gate:
         if needed is None:
             return Admission(LOCAL if peer.local else ANYBODY)
         admission = self._who(headers, query if endpoint.handler is None else "", peer)
-        check(admission.caller, endpoint, needed)
+        try:
+            check(admission.caller, endpoint, needed)
+        except AccessDenied:
+            self._credentials.denied(admission.caller, f"{endpoint.method} {endpoint.path}", peer)
+            raise
         return admission
 
     def _who(self, headers: Mapping[bytes, bytes], query: str, peer: Peer) -> Admission:

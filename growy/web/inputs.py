@@ -226,6 +226,19 @@ def _as_json(said: object, depth: int) -> object:
     )
 
 
+def form_of(body: bytes, model: type[T]) -> T:
+    """The fields of an HTML form as `model`. Raises Invalid."""
+    try:
+        text = body.decode("ascii")  # whatever is beyond is escaped in a form
+    except UnicodeDecodeError as error:
+        raise Invalid("The body is no form") from error
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError as error:
+        raise Invalid(f"More than {MOST_PARAMETERS} fields") from error
+    return _structure(dict(pairs), model, "field")
+
+
 def _structure(said: Mapping[str, object], model: type[T], what: str) -> T:
     try:
         return _converter.structure(said, model)

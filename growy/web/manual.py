@@ -64,7 +64,7 @@ def _operation(
     if rows := [*shared, *operation.get("parameters", [])]:
         parts.append(f"<h4>Parameters</h4><table>{''.join(map(_parameter, rows))}</table>")
     if "requestBody" in operation:
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        schema = next(iter(operation["requestBody"]["content"].values()))["schema"]
         parts.append(f"<h4>Body</h4><pre>{escape(_shown(schema, components))}</pre>")
     parts.append("<h4>Answers</h4>")
     own = {status: said for status, said in operation["responses"].items() if "$ref" not in said}

@@ -8,13 +8,22 @@ import re
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from growy.model.errors import AccessDenied, GrowyError, Invalid, StoreError, StoreUnavailable, Unauthorized
+from growy.model.errors import (
+    AccessDenied,
+    GrowyError,
+    Invalid,
+    StoreError,
+    StoreUnavailable,
+    TokenExpired,
+    Unauthorized,
+)
 from growy.web.answers import JSON, BadRequest, Forbidden, TooBusy
 from growy.web.models import model_schema, parameters
 from growy.web.router import Auth, Endpoint
 from growy.web.shape import FLAG, INTEGER, OBJECT, TEXT, Book, Schema, record
 
 CBOR = "application/cbor"
+FORM = "application/x-www-form-urlencoded"
 TAGS = {
     "": "growyd",
     "docs": "growyd",
@@ -24,6 +33,9 @@ TAGS = {
     "deadletters": "Operation",
     "audit": "Operation",
     "auth": "Accounts",
+    "users": "Accounts",
+    "keys": "Accounts",
+    "doctor": "Operation",
     "esp": "Devices",
     "zones": "Zones",
     "zone": "Zones",
@@ -51,7 +63,7 @@ ERROR = record(
     error=record(code=TEXT, numeric_code=INTEGER, message=TEXT, details=OBJECT, request_id=TEXT),
     detail=TEXT,
 )
-_ADMITTED: dict[int, tuple[type[GrowyError], ...]] = {401: (Unauthorized,), 403: (AccessDenied,)}
+_ADMITTED: dict[int, tuple[type[GrowyError], ...]] = {401: (Unauthorized, TokenExpired), 403: (AccessDenied,)}
 """What those may answer that not everybody may call."""
 _DESCRIPTION = """\
 A daemon for the Raspberry Pi that runs grow rooms and greenhouses.
@@ -128,7 +140,9 @@ def _operation(endpoint: Endpoint, book: Book) -> Schema:
         schema = model_schema(endpoint.body)
         operation["requestBody"] = {
             "required": "required" in schema,
-            "content": {"application/json": {"schema": schema}, CBOR: {"schema": schema}},
+            "content": {
+                media: {"schema": schema} for media in ((FORM,) if endpoint.form else (JSON.decode(), CBOR))
+            },
         }
     if endpoint.auth is not Auth.PUBLIC:
         operation["security"] = [{"bearer": []}, {"apiKey": []}]
@@ -210,7 +224,7 @@ def _named_errors() -> dict[str, tuple[int, list[str]]]:
             status,
             sorted({kind.code for kind in kinds}),
         )
-    named["Unauthorized"] = (401, [Unauthorized.code])
+    named["Unauthorized"] = (401, sorted({Unauthorized.code, TokenExpired.code}))
     named["AccessDenied"] = (403, sorted({AccessDenied.code, Forbidden.code}))
     named["Invalid"] = (400, sorted({BadRequest.code, Invalid.code}))
     return named

@@ -1,10 +1,9 @@
 """Which names and web pages may talk to growyd. Pure.
 
-growyd has no login yet and listens on loopback only; a web browser on the same machine could still be used by
-a page from elsewhere: by posting to 127.0.0.1 (the request carries that page's Origin), by opening a
-WebSocket (which no same-origin rule stops), or by letting a name of its own point to 127.0.0.1 (DNS
-rebinding: the request carries that name as Host). Names that nobody on the internet can own (single labels,
-.local and the like) and bare addresses pass.
+A web browser of somebody who may use growyd could itself be used by a page from elsewhere: by posting to growyd (the
+request carries that page's Origin), by opening a WebSocket (which no same-origin rule stops), or by letting a name of
+its own point to growyd (DNS rebinding: the request carries that name as Host). Names that nobody on the internet can
+own (single labels, .local and the like) and bare addresses pass.
 """
 
 from __future__ import annotations

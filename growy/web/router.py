@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 import attrs
 
 from growy.model.errors import GrowyError, Invalid, NotFound
-from growy.model.people import Caller, Role, Scope
+from growy.model.people import Caller, Peer, Role, Scope
 from growy.web.answers import JSON, MethodNotAllowed, Response
 from growy.web.app import App
 from growy.web.inputs import prepare
@@ -42,6 +42,7 @@ class Call:
     """Path parameters, decoded."""
     caller: Caller
     """Who asks. They may call this endpoint: the gate has looked."""
+    peer: Peer
     headers: Mapping[bytes, bytes] = attrs.field(factory=dict)
     """Of the request; lower-case names."""
 
@@ -88,6 +89,8 @@ class Endpoint:
     """None: a WebSocket, which the connection itself serves."""
     query: type | None = None
     body: type | None = None
+    form: bool = False
+    """The body is an HTML form's, not JSON."""
     auth: Auth = Auth.VIEWER
     scope: Scope | None = None
     """API keys that are confined to scopes may call it only with this one."""

@@ -51,6 +51,14 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     entry: bytes
 
 
+class Paper(msgspec.Struct, frozen=True, array_like=True):
+    """What a node needs to own a device, as its owner has it now."""
+
+    esp_id: str
+    version: str
+    content: bytes
+
+
 class Shipment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """With neither commits nor events: how far are you with me?"""
 
@@ -64,6 +72,8 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """In order."""
     series: tuple[SeriesName, ...] = ()
     conversions: tuple[ConversionName, ...] = ()
+    papers: tuple[Paper, ...] = ()
+    """Those that have changed. God keeps the newest, so that the device can go on elsewhere."""
     all_names: bool = False
     """All that occur in it are named in it: whoever does not know one never will."""
 

@@ -16,7 +16,7 @@ from growy.cli.exits import ExitCode
 from growy.config import StoreConfig, WebConfig
 from growy.model.audit import AuditEntry
 from growy.store import open_store
-from growy.web.accounts.accounts import Accounts
+from growy.web.accounts.accounts import open_accounts
 from growy.web.api.audit import ENDPOINTS
 from growy.web.app import App
 from growy.web.gate import Gate
@@ -29,7 +29,7 @@ async def serve(directory, entries, started, ended):
         await store.write_audit(entries)
         # Of the daemon's parts these endpoints need the store only.
         nothing = dict.fromkeys(field.name for field in attrs.fields(App))
-        accounts = Accounts(lambda: 0)
+        accounts = await open_accounts(store, directory, note=lambda entry: None, wall_ms=lambda: 0)
         app = App(
             **{
                 **nothing,

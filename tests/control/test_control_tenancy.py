@@ -148,7 +148,8 @@ class Pair:
         row = to_row(self.old.fleet.need(ESP))
         return DeviceDocuments(
             esp_id=ESP,
-            device=row.setup or "",
+            record=row.record,
+            setup=row.setup or "",
             rules=self.old.control.tenancy.rules_of(ESP),
             interlocks=self.old.control.tenancy.interlocks_of(ESP),
         )

@@ -27,7 +27,8 @@ from growy.hierarchy.effects import (
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.leases import Terms
-from growy.model.hierarchy import GOD, CommandChain, HandedOver, HeldOutput, Node, Ownership
+from growy.model.handover import HandedOver, HeldOutput
+from growy.model.hierarchy import GOD, CommandChain, Node, Ownership
 from growy.model.time import Moment
 from growy.model.tree_messages import Documents, RelayCommand, TreeMessage
 

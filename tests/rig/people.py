@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
-from growy.model.people import Role, Scope
+from growy.model.people import LOCAL, Role, Scope
 from growy.web.accounts.accounts import Accounts
 from growy.web.server import Web
 
@@ -18,7 +18,7 @@ async def api_key(web: Web, role: Role = Role.ADMIN, scopes: frozenset[Scope] | 
     if (role, scopes) not in keys:
         name = "tests" if role is Role.ADMIN else f"tests-{role.value}"
         name += "".join(f"-{scope.value}" for scope in sorted(scopes or (), key=lambda scope: scope.value))
-        keys[role, scopes] = await web.accounts.add_key(name, role, scopes)
+        keys[role, scopes], _ = await web.accounts.administration.add_key(name, role, scopes, caller=LOCAL)
     return keys[role, scopes]
 
 

@@ -27,13 +27,14 @@ from growy.control.control import Control
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
+from growy.model.audit import AuditEntry
 from growy.model.setup import SensorSetup
 from growy.sensors.pool import SHIPPED_DIR, Pool
 from growy.sensors.registry import Registry
 from growy.sensors.reload import Reloader
 from growy.sensors.staff import Staff
 from growy.store import Store, open_store
-from growy.web.accounts.accounts import Accounts
+from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.api import ENDPOINTS
 from growy.web.app import App
 from growy.web.gate import Gate
@@ -42,6 +43,7 @@ from growy.web.limits import Limits
 from growy.web.live import LiveHub
 from growy.web.router import Endpoint
 from growy.web.server import Web, open_web
+from growy.web.standing import standing
 
 WELL = Vitals(broker_connected=True, store_state="ok", workers=1, workers_alive=1)
 
@@ -57,8 +59,10 @@ class House:
     zones: Zones
     air: Air
     hub: LiveHub
+    accounts: Accounts
+    notes: list[AuditEntry]
+    """What the accounts tell the audit trail."""
     logins: BrokerLogins = attrs.field(factory=no_logins)
-    accounts: Accounts = attrs.field(factory=lambda: Accounts(wall_ms))
     vitals: Vitals = WELL
 
     def health(self) -> Health:
@@ -99,7 +103,8 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """A house without a broker: `air` has what the fleet sends."""
     async with open_store(StoreConfig(min_free_mb=0), directory) as store:
-        air, hub = Air(), LiveHub(store.catalog)
+        air = Air()
+        hub = LiveHub(store.catalog, recall=store.tail.newest, standing=lambda: standing(fleet, control))
         fleet = Fleet(
             auto_approve=auto_approve,
             send=air.send,
@@ -111,7 +116,9 @@ async def open_house(
         )
         journal = FleetJournal(fleet, store)
         control = await control_over(store, fleet, air, hub, clock=clock, wall_ms=wall_ms)
-        yield House(store, pool_without_workers(), fleet, control, Zones(store), air, hub)
+        notes: list[AuditEntry] = []
+        accounts = await open_accounts(store, directory, note=notes.append, wall_ms=wall_ms)
+        yield House(store, pool_without_workers(), fleet, control, Zones(store), air, hub, accounts, notes)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 from rig.desk import ESP, Desk, open_desk
+from rig.live import events
 
 from growy.model.control import ActuatorKey
 
@@ -269,7 +269,7 @@ async def test_those_who_watch_are_told_with_the_same_correlation_id(desk: Desk)
     await desk.actuator()
     feed = desk.hub.join("test", lambda: None)
     said = await desk.post(f"{ACTUATOR}/command", {"command": "ON"})
-    told = [json.loads(text) for text in iter(feed.next_event, None)]
+    told = events(desk.hub, feed)
     desk.hub.leave(feed)
 
     of_it = {one["type"]: one for one in told if one.get("correlation_id") == said["correlation_id"]}

@@ -12,7 +12,7 @@ import trio
 from rig.people import api_key
 from trio_websocket import ConnectionClosed, open_websocket_url
 
-from growy.model.people import Role, Scope
+from growy.model.people import LOCAL, Role, Scope
 from growy.web.answers import Response, answer
 from growy.web.api import ENDPOINTS
 from growy.web.router import Auth, Call
@@ -24,6 +24,11 @@ PUBLIC GET /metrics
 PUBLIC GET /docs
 PUBLIC GET /api/v1/openapi.json
 PUBLIC GET /api/v1/health
+PUBLIC GET /api/v1/auth/status
+PUBLIC POST /api/v1/auth/login
+PUBLIC POST /api/v1/auth/login/form
+PUBLIC POST /api/v1/auth/refresh
+PUBLIC POST /api/v1/auth/setup
 PUBLIC GET /api/v1/health/live
 PUBLIC GET /api/v1/health/metrics
 PUBLIC GET /api/v1/health/ready
@@ -33,10 +38,14 @@ VIEWER GET /api/v1/actuators/{esp_id}/{gpio}
 VIEWER GET /api/v1/actuators/{esp_id}/{gpio}/history
 VIEWER GET /api/v1/actuators/{esp_id}/{gpio}/status
 VIEWER GET /api/v1/audit
+VIEWER GET /api/v1/auth/me
+VIEWER POST /api/v1/auth/logout
+VIEWER PATCH /api/v1/users/me/password
 VIEWER GET /api/v1/audit/event-types
 VIEWER GET /api/v1/auth/mqtt/status
 VIEWER GET /api/v1/couplings
 VIEWER GET /api/v1/deadletters
+VIEWER GET /api/v1/doctor
 VIEWER GET /api/v1/esp/devices
 VIEWER GET /api/v1/esp/devices/{esp_id}
 VIEWER GET /api/v1/esp/devices/{esp_id}/alert-config
@@ -44,6 +53,8 @@ VIEWER GET /api/v1/esp/devices/{esp_id}/gpio-status
 VIEWER GET /api/v1/esp/devices/{esp_id}/health
 VIEWER GET /api/v1/esp/devices/{esp_id}/health/score
 VIEWER GET /api/v1/esp/discovery
+VIEWER GET /api/v1/health/detailed
+VIEWER GET /api/v1/health/esp
 VIEWER GET /api/v1/interlocks
 VIEWER GET /api/v1/logic/degraded
 VIEWER GET /api/v1/logic/execution_history
@@ -125,6 +136,16 @@ OPERATOR DELETE /api/v1/zones/{zone_id}
 OPERATOR PATCH /api/v1/zones/{zone_id}
 OPERATOR POST /api/v1/zones/{zone_id}/archive
 OPERATOR POST /api/v1/zones/{zone_id}/reactivate
+ADMIN POST /api/v1/auth/register
+ADMIN GET /api/v1/keys
+ADMIN POST /api/v1/keys
+ADMIN DELETE /api/v1/keys/{name}
+ADMIN GET /api/v1/users
+ADMIN POST /api/v1/users
+ADMIN GET /api/v1/users/{user_id}
+ADMIN PATCH /api/v1/users/{user_id}
+ADMIN DELETE /api/v1/users/{user_id}
+ADMIN POST /api/v1/users/{user_id}/reset-password
 ADMIN POST /api/v1/auth/mqtt/configure
 ADMIN POST /api/v1/esp/devices/{esp_id}/emergency-token
 """
@@ -140,8 +161,9 @@ def test_every_endpoint_has_its_line_and_asks_for_that_role() -> None:
 
 def test_what_changes_something_needs_an_operator() -> None:
     converts = ("POST", "/api/v1/sensors/process")  # computes, and changes nothing
+    own = ("PATCH", "/api/v1/users/me/password")
     for (method, path), auth in ALLOWED.items():
-        if method != "GET" and (method, path) != converts and not path.startswith("/api/v1/auth/"):
+        if method != "GET" and (method, path) not in (converts, own) and not path.startswith("/api/v1/auth/"):
             assert auth in (Auth.OPERATOR, Auth.ADMIN), (method, path)
 
 
@@ -233,10 +255,10 @@ async def test_a_scoped_key_reaches_its_endpoints_only(web: Any, connect: Any) -
 
 
 async def test_a_key_that_was_removed_counts_no_more(web: Any, connect: Any) -> None:
-    key = await web.accounts.add_key("gone", Role.VIEWER)
+    key, _ = await web.accounts.administration.add_key("gone", Role.VIEWER, caller=LOCAL)
     async with connect(web, key) as client:
         assert (await client.ask("GET", "/api/v1/sensors")).status == 200
-        web.accounts.keys.remove("gone")
+        await web.accounts.administration.remove_key("gone", caller=LOCAL)
         assert (await client.ask("GET", "/api/v1/sensors")).status == 401
 
 

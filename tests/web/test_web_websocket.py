@@ -151,9 +151,8 @@ async def test_readings_are_paced_and_the_newest_wins(web: Any, house: Any) -> N
                 nursery.start_soon(grow)
                 while True:
                     received.append((await said(socket))["data"]["value"])
-        assert 5 <= len(received) <= 12
+        assert 5 <= len(received) <= 13  # ten a second, and three at once at first
         assert received == sorted(received)
-        assert received[0] == 0.0
         assert house.hub.statistics().coalesced > 100
 
 
@@ -221,7 +220,9 @@ async def test_a_client_that_lets_events_pile_up_is_closed(house: Any, serve: An
 async def test_a_client_that_never_reads_its_readings_is_closed_too(
     house: Any, serve: Any, connect: Any
 ) -> None:
-    limits = Limits(websocket_close=0.1, send_timeout=0.3, flush_interval=0.001, flush_readings=500)
+    limits = Limits(
+        websocket_close=0.1, send_timeout=0.3, frame_interval=0.001, gather=0.0, flush_readings=500
+    )
     async with serve(house, limits=limits) as web, connect(web) as stalled:
         await stalled.send(handshake_of(stalled))
         with trio.fail_after(20):
@@ -249,7 +250,7 @@ async def test_a_message_that_is_too_large_ends_the_connection(web: Any) -> None
 
 
 async def test_a_dead_peer_is_found_by_ping(house: Any, serve: Any, connect: Any) -> None:
-    limits = Limits(idle_timeout=0.2, websocket_close=0.1)
+    limits = Limits(websocket_idle=0.2, websocket_close=0.1)
     async with serve(house, limits=limits) as web, connect(web) as dead, live(web) as alive:
         await dead.send(handshake_of(dead))  # reads nothing, so answers no ping
         await trio.sleep(0.6)

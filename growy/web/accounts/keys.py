@@ -6,12 +6,12 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import attrs
 
+from growy.model.accounts import ApiKey
 from growy.model.errors import Duplicate, Invalid, NotFound, Unauthorized
-from growy.model.people import Caller, CallerKind, Role, Scope
 from growy.web.gate import NOT_VALID, Admission
 
 PREFIX = "growy_"
@@ -21,64 +21,65 @@ MOST_KEYS = 500
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,49}")
 
 
-@attrs.frozen(kw_only=True)
-class ApiKey:
-    """One key, without its secret."""
-
-    name: str
-    digest: str
-    """SHA-256 of the secret, hexadecimal."""
-    role: Role
-    scopes: frozenset[Scope] | None = None
-    """None: everything that its role may."""
-    created_ms: int = 0
-
-    @property
-    def caller(self) -> Caller:
-        return Caller(self.name, self.role, CallerKind.KEY, self.scopes)
-
-
 @attrs.define(eq=False)
 class _Held:
     key: ApiKey
     admission: Admission
+    used_ms: int | None
+
+    @property
+    def now(self) -> ApiKey:
+        return attrs.evolve(self.key, last_used_ms=self.used_ms)
 
 
 class Keys:
-    """The keys that count now."""
+    """The keys that count now. Trio thread only."""
 
     def __init__(self, keys: Iterable[ApiKey] = ()) -> None:
         self._by_digest: dict[str, _Held] = {}
         for key in keys:
-            self.add(key)
+            self.put(key)
 
-    def __iter__(self) -> Iterator[ApiKey]:
-        return iter([held.key for held in self._by_digest.values()])
+    def all(self) -> list[ApiKey]:
+        """By name."""
+        return sorted((held.now for held in self._by_digest.values()), key=lambda key: key.name)
 
-    def add(self, key: ApiKey) -> None:
-        self._by_digest[key.digest] = _Held(key, Admission(key.caller))
-
-    def remove(self, name: str) -> ApiKey:
-        """It counts no longer, and what it has open ends. Raises NotFound."""
-        for digest, held in self._by_digest.items():
-            if held.key.name == name:
-                del self._by_digest[digest]
-                held.admission.ended.set()
-                return held.key
+    def get(self, name: str) -> ApiKey:
+        """Raises NotFound."""
+        for key in self.all():
+            if key.name == name:
+                return key
         raise NotFound(f"There is no API key {name[:64]!r}")
 
-    def admission(self, secret: str) -> Admission:
+    def put(self, key: ApiKey) -> None:
+        self._by_digest[key.digest] = _Held(key, Admission(key.caller), key.last_used_ms)
+
+    def remove(self, name: str) -> None:
+        """It counts no longer, and what it has open ends. Raises NotFound."""
+        self._by_digest.pop(self.get(name).digest).admission.ended.set()
+
+    def admission(self, secret: str, now_ms: int) -> Admission:
         """Raises Unauthorized. Looked up by its hash: how long that takes tells nothing about other keys."""
         held = self._by_digest.get(digest_of(secret))
         if held is None:
             raise Unauthorized(NOT_VALID)
+        held.used_ms = now_ms
         return held.admission
+
+    def used(self) -> list[ApiKey]:
+        """Those whose last use the card does not know."""
+        return [held.now for held in self._by_digest.values() if held.used_ms != held.key.last_used_ms]
+
+    def written(self, keys: Iterable[ApiKey]) -> None:
+        for key in keys:
+            if (held := self._by_digest.get(key.digest)) is not None:
+                held.key = key
 
     def check_new(self, name: str) -> None:
         """Raises Invalid, Duplicate."""
         if not _NAME.fullmatch(name):
             raise Invalid("A key's name has 1 to 50 letters, digits and _.-")
-        if any(held.key.name == name for held in self._by_digest.values()):
+        if any(key.name == name for key in self.all()):
             raise Duplicate(
                 f"There is an API key {name} already", cure="Remove it first, or take another name"
             )
