@@ -153,7 +153,7 @@ def idle(growyd: Growyd) -> None:
     """What a connection costs on which nobody asks anything."""
     before = resident_kib(growyd.process.pid)
     waiting = [socket.create_connection(("127.0.0.1", growyd.web_port)) for _ in range(IDLE)]
-    deadline = time.monotonic() + 8  # who has not asked for anything after ten seconds is closed
+    deadline = time.monotonic() + 8
     while (there := growyd.parts()["web"]["connections"]) < IDLE and time.monotonic() < deadline:
         time.sleep(0.05)
     grown = resident_kib(growyd.process.pid) - before
