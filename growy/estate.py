@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import attrs
 import msgspec
@@ -191,10 +191,9 @@ class HouseEstate:
             prefix = device.kaiser_id if device is not None else "god"
         return self._link().send(f"kaiser/{prefix}/esp/{esp_id}/{tail}", payload)
 
-    def speaks(self, topic: bytes, esp_id: str) -> None:
-        """A device here has said something under that topic."""
-        if esp_id not in self._prefixes:
-            self._prefixes[esp_id] = topic.split(b"/", 2)[1].decode()
+    def speaks(self, esp_id: str, kaiser_id: str) -> None:
+        """A device on this node's own broker has that id in its topics."""
+        self._prefixes[esp_id] = kaiser_id
 
     def heard_from_afar(self, esp_id: str, tail: str, payload: bytes, received_ms: int) -> None:
         self._put(self._afar_in, esp_id, tail, payload)
@@ -227,11 +226,11 @@ class HouseEstate:
     async def pass_on(
         self,
         messages: trio.MemoryReceiveChannel[Inbound],
-        deliver: Callable[[Delivery], object],
+        deliver: Callable[[Delivery], Awaitable[None]],
     ) -> None:
         """Gives messages that did not come from the broker to an intake, for ever."""
         async for message in messages:
-            await deliver(Delivery(0, [message], self._wall_ms(), trio.current_time()))  # type: ignore[misc]
+            await deliver(Delivery(0, [message], self._wall_ms(), trio.current_time()))
 
 
 def _proof(report: StopReport) -> Mapping[str, object]:

@@ -24,11 +24,18 @@ class Sorter:
 
     Args:
         mail: takes a message that is no device's; whether it was one of the tree's.
+        speaks: told under which kaiser id a device speaks.
     """
 
-    def __init__(self, node: GodNode | KaiserNode, mail: Callable[[bytes, bytes], bool]) -> None:
+    def __init__(
+        self,
+        node: GodNode | KaiserNode,
+        mail: Callable[[bytes, bytes], bool],
+        speaks: Callable[[str, str], None],
+    ) -> None:
         self._node = node
         self._mail = mail
+        self._speaks = speaks
         self._ours: set[bytes] = set()
         """Topics whose messages concern nobody else."""
         self._topics: dict[bytes, Topic] = {}
@@ -73,6 +80,7 @@ class Sorter:
                 found = parse_topic(name)
             except WireError:
                 return None
+            self._speaks(found.esp_id, found.kaiser_id)
             if len(self._topics) < MAX_TOPICS:
                 self._topics[name] = found
         return found

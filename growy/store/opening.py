@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,18 @@ def _lock(directory: Path) -> int:
     return lock
 
 
+def keep_from_others(path: Path) -> None:
+    """The file, made if it is not there, is for its owner and group only: growy.db has the hashes of passwords. SQLite
+    gives its WAL the same mode. Raises OSError."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        mode = stat.S_IMODE(os.fstat(file).st_mode)
+        if mode & stat.S_IRWXO:
+            os.fchmod(file, mode & ~stat.S_IRWXO)
+    finally:
+        os.close(file)
+
+
 def open_files(
     config: StoreConfig, directory: Path, vfs: str | None, free: Callable[[Path], int], *, ship: bool = False
 ) -> Opened:
@@ -100,6 +113,7 @@ def open_files(
             directory / SERIES_FILE, synchronous=config.synchronous, migrations=SERIES_MIGRATIONS, vfs=vfs
         )
         opened.append(series)
+        keep_from_others(directory / REGISTRY_FILE)
         registry = open_writing(
             directory / REGISTRY_FILE, synchronous="full", migrations=REGISTRY_MIGRATIONS, vfs=vfs
         )

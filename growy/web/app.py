@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from growy.control.control import Control
     from growy.fleet.fleet import Fleet
     from growy.fleet.zones import Zones
+    from growy.hierarchy.god_node import GodNode
+    from growy.hierarchy.kaiser_node import KaiserNode
     from growy.sensors.pool import Pool
     from growy.store import Store
     from growy.web.accounts.accounts import Accounts
@@ -39,6 +41,8 @@ class App:
     control: Control
     zones: Zones
     hub: LiveHub
+    tree: GodNode | KaiserNode | None = None
+    """This node in the tree; None only in tests of what does not need it."""
     broker_logins: BrokerLogins
     gate: Gate
     accounts: Accounts

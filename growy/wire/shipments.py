@@ -9,12 +9,37 @@ is in a blob is the store's business.
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 import cbor2
 import msgspec
 
 from growy.wire.reasons import Reason, refuse
+
+_DATA = re.compile(rb"kaiser/([A-Za-z0-9_-]{1,63})/kaiser/data")
+
+
+def data(kaiser_id: str) -> str:
+    """Where a Kaiser's shipments are published, QoS 1."""
+    return f"kaiser/{kaiser_id}/kaiser/data"
+
+
+def any_data() -> str:
+    """The filter for those of all Kaisers."""
+    return "kaiser/+/kaiser/data"
+
+
+def data_of(topic: bytes) -> str | None:
+    """Whose shipments have that topic; None: it is another one."""
+    found = _DATA.fullmatch(topic)
+    return None if found is None else found[1].decode()
+
+
+def data_ack(kaiser_id: str) -> str:
+    """Where God answers, QoS 1."""
+    return f"kaiser/{kaiser_id}/god/data_ack"
+
 
 MAX_BYTES = 512 * 1024
 """Of one message. A commit of 10,000 readings has 110 kB; a broker's own limit is usually far above."""

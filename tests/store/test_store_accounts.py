@@ -89,3 +89,13 @@ async def test_a_scope_of_a_newer_growyd_admits_to_nothing(store: Store) -> None
     db.close()
     (key,) = (await store.account_rows()).keys
     assert key.scopes == frozenset()
+
+
+async def test_no_other_user_of_the_pi_reads_the_hashes(tmp_path: Path) -> None:
+    (tmp_path / REGISTRY_FILE).touch(mode=0o644)
+    async with open_store(StoreConfig(min_free_mb=0), tmp_path) as store:
+        await store.write_accounts(EVERYTHING)
+        await store.backup(tmp_path / "copy")
+        files = [*tmp_path.glob(f"{REGISTRY_FILE}*"), tmp_path / "copy" / REGISTRY_FILE]
+        assert len(files) >= 3
+        assert [file.name for file in files if file.stat().st_mode & 0o007] == []

@@ -11,6 +11,7 @@ import attrs
 import pytest
 import trio
 from rig.desk import ESP, open_desk
+from rig.people import api_key
 
 from growy.broker.link_state import LinkStatistics
 from growy.doctor import BrokerFacts, MachineFacts, WebFacts
@@ -124,9 +125,9 @@ async def test_a_database_that_cannot_be_read_is_not_called_connected(
     tmp_path: Path, new_house: Any, serve: Any, connect: Any
 ) -> None:
     async with new_house(tmp_path) as house:
-        app = house.app()
+        app, key = house.app(), await api_key(house)
     # Its store is closed from here on.
-    async with serve(Served(app)) as web, connect(web) as client:
+    async with serve(Served(app)) as web, connect(web, key) as client:
         said = (await client.ask("GET", "/api/v1/health/detailed")).json()
 
     database = said["database"]

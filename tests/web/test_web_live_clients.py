@@ -10,7 +10,7 @@ from typing import Any
 import cbor2
 import pytest
 import trio
-from rig.people import api_key, key_headers
+from rig.people import api_key, key_headers, new_key, remove_key
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
 from growy.model.people import Caller, Role
@@ -120,12 +120,12 @@ async def test_a_viewer_is_enough(web: Any) -> None:
 
 
 async def test_a_login_that_is_revoked_closes_what_is_open(web: Any, house: Any) -> None:
-    secret = await web.accounts.add_key("panel", Role.VIEWER)
+    secret = await new_key(web, "panel")
     async with (
         visit(web, headers=[(b"X-API-Key", secret.encode())]) as panel,
         visit(web) as other,
     ):
-        web.accounts.keys.remove("panel")
+        await remove_key(web, "panel")
         assert await panel.end() == (4001, "the login was ended")
         assert (await other.ask(PING))["type"] == "pong"
     async with visit(web, headers=[(b"X-API-Key", secret.encode())], greeted=False) as again:
@@ -142,7 +142,7 @@ class Tickets(Accounts):
 async def test_a_login_that_expires_closes_what_is_open(
     house: Any, serve: Any, clock: trio.abc.Clock
 ) -> None:
-    house.accounts = Tickets(lambda: 0)
+    house.accounts = Tickets(house.accounts._core)
     async with (
         serve(house) as web,
         visit(web, "/api/v1/ws/realtime/short?token=900", headers=[]) as short,
@@ -156,13 +156,13 @@ async def test_a_login_that_expires_closes_what_is_open(
 
 async def test_a_stalled_client_cannot_outlive_its_login(house: Any, serve: Any, connect: Any) -> None:
     async with serve(house, limits=Limits(websocket_close=0.1)) as web, connect(web, "") as stalled:
-        secret = await web.accounts.add_key("panel", Role.VIEWER)
+        secret = await new_key(web, "panel")
         await stalled.send(handshake(secret))
         await until(lambda: house.hub.clients == 1)
         for n in range(MOST_EVENTS // 2):
             house.hub.publish_event("error_event", {"n": n, "message": "x" * 20_000})
             await trio.lowlevel.checkpoint()
-        web.accounts.keys.remove("panel")
+        await remove_key(web, "panel")
         await until(lambda: house.hub.clients == 0)
 
 
