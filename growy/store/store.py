@@ -21,7 +21,7 @@ import trio
 from growy.config import ControlConfig, StoreConfig
 from growy.model.errors import Invalid, StoreError, StoreUnavailable
 from growy.model.reading import Columns, Quality, Series
-from growy.store import faults, query, scan
+from growy.store import faults, query, scan, walk
 from growy.store.backup import copy_database
 from growy.store.blob import decode, encode
 from growy.store.catalog import Catalog, Conversion, Conversions, write_names
@@ -38,7 +38,6 @@ from growy.store.shipping import Shipping, Taken, write_taken
 from growy.store.sql import Cell, run_sql
 from growy.store.statistics import Latencies, StoreStatistics
 from growy.store.tail import Tail
-from growy.store.walk import walk
 from growy.store.writer import Writer, transaction
 
 T = TypeVar("T")
@@ -239,7 +238,7 @@ class Store(Registry):
 
         return await self._readers.series(read)
 
-    async def pieces(
+    def pieces(
         self,
         series_ids: Collection[int],
         start_ms: int,
@@ -249,33 +248,10 @@ class Store(Registry):
         readings: int,
         quality: Collection[Quality] | None = None,
     ) -> AsyncGenerator[T, None]:
-        """All readings of these series measured in [start_ms, end_ms), by time, however many there are: piece by piece,
-        each made into something by `make` in the reader's thread. What is measured within the time while this goes on
-        comes if its piece has not.
-
-        Args:
-            readings: how many a piece has, about.
-
-        Raises:
-            StoreError: a chunk is damaged, or the disk cannot be read.
-        """
-        unsealed, going = self._opened.unsealed, walk(series_ids, start_ms, end_ms, readings, quality)
-
-        def step(db: apsw.Connection) -> T | None:
-            # A few steps at a time where there is nothing: a thread for each would cost more than the looking.
-            for _ in range(8):
-                with query.snapshot(db, unsealed) as look:
-                    columns = going.step(db, look)
-                if len(columns):
-                    return make(columns)
-                if going.done:
-                    break
-            return None
-
-        while not going.done:
-            made = await self._readers.series(step)
-            if made is not None:
-                yield made
+        """All readings of these series measured in [start_ms, end_ms), by time, however many there are, in pieces of
+        about `readings`; see `walk.pieces`."""
+        going = walk.walk(series_ids, start_ms, end_ms, readings, quality)
+        return walk.pieces(self._readers, self._opened.unsealed, going, make)
 
     async def series_statistics(self, series_id: int, start_ms: int, end_ms: int) -> SeriesStatistics:
         """Minimum, maximum, mean, standard deviation, counts and qualities of [start_ms, end_ms).

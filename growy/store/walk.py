@@ -2,11 +2,13 @@
 they export.
 
 Each piece is a whole time, [start, until), looked at in one snapshot: what is sealed or joined between two pieces is
-neither lost nor told twice. Blocking; on a read-only connection in a worker thread."""
+neither lost nor told twice. `Walk` blocks; `pieces` runs it on read-only connections in
+worker threads."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Callable, Collection
+from typing import TypeVar
 
 import apsw
 import attrs
@@ -16,8 +18,11 @@ from growy.model.reading import Columns, Quality
 from growy.store.blob import decode
 from growy.store.chunks import blob_of, extents, summaries
 from growy.store.grid import slot
-from growy.store.unsealed import Unsealed
+from growy.store.query import snapshot
+from growy.store.readers import Readers
+from growy.store.unsealed import Unsealed, UnsealedCommits
 
+T = TypeVar("T")
 FEW = 16
 """Series that are looked up one by one in what is not in chunks yet; for more, going through it once is cheaper."""
 FIRST_MS = 3_600_000
@@ -109,3 +114,30 @@ def walk(
 ) -> Walk:
     chosen = None if quality is None else frozenset(quality)
     return Walk(tuple(sorted(set(series_ids))), start_ms, end_ms, readings, chosen)
+
+
+async def pieces(
+    readers: Readers, unsealed: UnsealedCommits, going: Walk, make: Callable[[Columns], T]
+) -> AsyncGenerator[T, None]:
+    """Everything that the walk comes by, each piece made into something by `make` in the reader's thread. What is
+    measured within the time while this goes on comes if its piece has not.
+
+    Raises:
+        StoreError: a chunk is damaged, or the disk cannot be read.
+    """
+
+    def step(db: apsw.Connection) -> T | None:
+        # A few steps at a time where there is nothing: a thread for each would cost more than the looking.
+        for _ in range(8):
+            with snapshot(db, unsealed) as look:
+                columns = going.step(db, look)
+            if len(columns):
+                return make(columns)
+            if going.done:
+                break
+        return None
+
+    while not going.done:
+        made = await readers.series(step)
+        if made is not None:
+            yield made
