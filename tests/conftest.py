@@ -17,6 +17,9 @@ from growy.web.router import Match
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the slow proofs in their long form")
+    parser.addoption(
+        "--screenshots", metavar="FOLDER", help="keep pictures of the page there, for the README"
+    )
 
 
 @pytest.fixture(scope="session")

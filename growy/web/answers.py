@@ -48,6 +48,8 @@ class Response:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     close: bool = False
     """The connection cannot be used any further."""
+    cache: bytes = b"no-store"
+    """Cache-Control. What is measured must never be shown from a cache; only the page's own files may be kept."""
     stream: AsyncGenerator[bytes, None] | None = None
     """What follows `body`: pieces that are made while the client takes them. It is closed in any case; when it raises
     half way, the connection is broken off, so that nobody takes the half for the whole."""

@@ -347,12 +347,11 @@ def headers_of(
     headers += [
         (b"X-Request-ID", request_id.encode()),
         (b"Date", _clock.date()),
+        (b"Cache-Control", reply.cache),
         (b"X-Content-Type-Options", b"nosniff"),
         *reply.headers,
         *more,
     ]
-    if not any(name == b"Cache-Control" for name, _ in reply.headers):
-        headers.append((b"Cache-Control", b"no-store"))
     if reply.close:
         headers.append((b"Connection", b"close"))
     return headers

@@ -50,22 +50,27 @@ def _finish(
 ) -> Response:
     if to_cbor:
         reply = attrs.evolve(reply, body=cbor_of(reply.body), content_type=CBOR)
-    more: list[tuple[bytes, bytes]] = []
-    if get and reply.status == 200:
-        own = next((value for name, value in reply.headers if name.lower() == b"etag"), None)
-        tag = own or b'W/"%s"' % hashlib.blake2b(reply.body, digest_size=9).hexdigest().encode()
-        if own is None:
-            more += [(b"ETag", tag), (b"Cache-Control", b"private, no-cache"), _VARY]
+    if get and reply.status == 200 and not any(name == b"ETag" for name, _ in reply.headers):
+        tag = b'W/"%s"' % hashlib.blake2b(reply.body, digest_size=9).hexdigest().encode()
+        tagged = (*reply.headers, (b"ETag", tag), (b"Vary", b"Accept, Accept-Encoding"))
+        cache = _POLLED if reply.cache == b"no-store" else reply.cache
         if (theirs := headers.get(b"if-none-match")) is not None and _has(theirs, tag):
-            return Response(304, headers=(*reply.headers, *more), close=reply.close)
+            return Response(304, headers=tagged, close=reply.close, cache=cache)
+        reply = attrs.evolve(reply, headers=tagged, cache=cache)
     if packed:
-        more.append((b"Content-Encoding", b"gzip"))
         body = gzip.compress(reply.body, _LEVEL, mtime=0)
+        more = ((b"Content-Encoding", b"gzip"), *(() if _varies(reply) else (_BY_ENCODING,)))
         return attrs.evolve(reply, body=body, headers=(*reply.headers, *more))
-    return attrs.evolve(reply, headers=(*reply.headers, *more)) if more else reply
+    return reply
 
 
-_VARY = (b"Vary", b"Accept, Accept-Encoding")
+_POLLED = b"private, no-cache"
+"""May be kept by whoever asked, and must be asked about each time."""
+_BY_ENCODING = (b"Vary", b"Accept-Encoding")
+
+
+def _varies(reply: Response) -> bool:
+    return any(name == b"Vary" and b"Encoding" in value for name, value in reply.headers)
 
 
 def cbor_of(json: bytes) -> bytes:

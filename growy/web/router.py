@@ -44,7 +44,7 @@ class Call:
     """Who asks. They may call this endpoint: the gate has looked."""
     peer: Peer
     headers: Mapping[bytes, bytes] = attrs.field(factory=dict)
-    """Of the request; lower-case names."""
+    """Of the request, lower-case names."""
 
     @property
     def by(self) -> str:

@@ -23,6 +23,7 @@ from growy.web.api import (
     logic_tests,
     mqtt_auth,
     operations,
+    page,
     processing,
     readings,
     sensor_requests,
@@ -65,6 +66,7 @@ _RESOURCES = (
     *operations.ENDPOINTS,
     *audit.ENDPOINTS,
     *live.ENDPOINTS,
+    *page.ENDPOINTS,
 )
 
 ENDPOINTS = docs.described(_RESOURCES)

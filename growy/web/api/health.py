@@ -50,20 +50,6 @@ def overview_record(call: Call) -> dict[str, object]:
     }
 
 
-async def root(call: Call) -> Response:
-    """Where to begin."""
-    return answer(
-        {
-            "name": "growyd",
-            "version": call.app.version,
-            "node": call.app.node,
-            "api": "/api/v1",
-            "health": "/api/v1/health/",
-            "websocket": "/api/v1/ws",
-        }
-    )
-
-
 async def short(call: Call) -> Response:
     """The health for login pages and load balancers."""
     health = call.app.health()
@@ -108,9 +94,6 @@ async def ready(call: Call) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint(
-        method="GET", path="/", summary="Where to begin", handler=root, auth=Auth.PUBLIC, answers=shapes.ROOT
-    ),
     Endpoint(
         method="GET",
         path="/health",
