@@ -40,6 +40,8 @@ LATEST = {
     "latest_quality": maybe(QUALITY),
     "latest_timestamp": maybe(TIME),
 }
+AGE = {"max_age_seconds": maybe(NUMBER)}
+"""From when on a reading is stale."""
 SPAN = record(start=TIME, end=TIME)
 CALIBRATION = record(
     "Calibration",
@@ -70,6 +72,7 @@ SERIES = record(
     zone_id=maybe(TEXT),
     subzone_id=maybe(TEXT),
     **LATEST,
+    **AGE,
     created_at=maybe(TIME),
 )
 """One value of one sensor, as it is heard."""
