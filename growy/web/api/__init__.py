@@ -6,6 +6,7 @@ from growy.web.api import (
     audit,
     auth,
     calibration,
+    docs,
     doctor,
     emergency,
     esp,
@@ -34,7 +35,7 @@ from growy.web.api import (
     zones,
 )
 
-ENDPOINTS = (
+_RESOURCES = (
     *health.ENDPOINTS,
     *doctor.ENDPOINTS,
     *health_parts.ENDPOINTS,
@@ -67,5 +68,7 @@ ENDPOINTS = (
     *live.ENDPOINTS,
     *page.ENDPOINTS,
 )
+
+ENDPOINTS = docs.described(_RESOURCES)
 
 __all__ = ["ENDPOINTS"]
