@@ -158,12 +158,17 @@ class GodNode(TreeNode[God]):
     async def chains(
         self, *, live_only: bool = False, limit: int = 100, offset: int = 0
     ) -> list[CommandChain]:
-        """Newest first. Raises StoreError."""
-        return await self._store.command_chains(live_only=live_only, limit=limit, offset=offset)
+        """Newest first; those under way with what has been heard of them so far. Raises StoreError."""
+        live = {one.command_id: one for one in self.core.chains}
+        if live_only:
+            return sorted(live.values(), key=lambda one: -one.created_ms)[offset : offset + limit]
+        kept = await self._store.command_chains(limit=limit, offset=offset)
+        return [live.get(one.command_id, one) for one in kept]
 
     async def chain(self, command_id: str) -> CommandChain:
         """Raises ChainNotFound, StoreError."""
-        if (found := await self._store.command_chain(command_id)) is None:
+        live = next((one for one in self.core.chains if one.command_id == command_id), None)
+        if (found := live or await self._store.command_chain(command_id)) is None:
             raise ChainNotFound(f"There is no command chain {command_id[:64]!r}")
         return found
 
