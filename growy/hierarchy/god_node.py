@@ -186,8 +186,8 @@ class GodNode(TreeNode[God]):
 
     async def measured(self, figures: Mapping[str, float]) -> None:
         """Keeps figures. Raises StoreError."""
-        now_ms = self._moment().wall_ms
-        rows = [Measurement(name=name, value=value, ts_ms=now_ms) for name, value in figures.items()]
+        ts_ms = self._moment().wall_ms
+        rows = [Measurement(name=name, value=value, ts_ms=ts_ms) for name, value in figures.items()]
         await self._store.write_registry(hierarchy=HierarchyBatch(measurements=rows))
 
     # --- ordered by people --------------------------------------------------------------------------------------------
@@ -306,12 +306,9 @@ class GodNode(TreeNode[God]):
         self, kaiser_id: NodeId, kind: ChainType, data: dict[str, object], *, esp_id: str | None, by: str
     ) -> CommandChain:
         """Has a Kaiser do something. Raises NodeNotFound."""
-        self.kaiser(kaiser_id)
         command_id = f"c-{secrets.token_hex(6)}"
-        effects = self.core.command(
-            command_id, kaiser_id, kind, data, self._moment(), esp_id=esp_id, issued_by=by
-        )
-        await self._order(effects)
+        order = partial(self.core.command, command_id, kaiser_id, kind, data, self._moment())
+        await self._order(order(esp_id=esp_id, issued_by=by))
         message = f"{kaiser_id} was told: {kind.value}"
         self._ordered("chain_begun", esp_id or kaiser_id, message, by, command_id=command_id)
         return await self.chain(command_id)
