@@ -169,12 +169,17 @@ class GodNode(TreeNode[God]):
     async def chains(
         self, *, live_only: bool = False, limit: int = 100, offset: int = 0
     ) -> list[CommandChain]:
-        """Newest first. Raises StoreError."""
-        return await self._store.command_chains(live_only=live_only, limit=limit, offset=offset)
+        """Newest first; those under way with what has been heard of them so far. Raises StoreError."""
+        live = {one.command_id: one for one in self.core.chains}
+        if live_only:
+            return sorted(live.values(), key=lambda one: -one.created_ms)[offset : offset + limit]
+        kept = await self._store.command_chains(limit=limit, offset=offset)
+        return [live.get(one.command_id, one) for one in kept]
 
     async def chain(self, command_id: str) -> CommandChain:
         """Raises ChainNotFound, StoreError."""
-        if (found := await self._store.command_chain(command_id)) is None:
+        live = next((one for one in self.core.chains if one.command_id == command_id), None)
+        if (found := live or await self._store.command_chain(command_id)) is None:
             raise ChainNotFound(f"There is no command chain {command_id[:64]!r}")
         return found
 
@@ -192,8 +197,8 @@ class GodNode(TreeNode[God]):
 
     async def measured(self, figures: Mapping[str, float]) -> None:
         """Keeps figures. Raises StoreError."""
-        now_ms = self._moment().wall_ms
-        rows = [Measurement(name=name, value=value, ts_ms=now_ms) for name, value in figures.items()]
+        ts_ms = self._moment().wall_ms
+        rows = [Measurement(name=name, value=value, ts_ms=ts_ms) for name, value in figures.items()]
         await self._store.write_registry(hierarchy=HierarchyBatch(measurements=rows))
 
     # --- ordered by people --------------------------------------------------------------------------------------------
@@ -312,12 +317,9 @@ class GodNode(TreeNode[God]):
         self, kaiser_id: NodeId, kind: ChainType, data: dict[str, object], *, esp_id: str | None, by: str
     ) -> CommandChain:
         """Has a Kaiser do something. Raises NodeNotFound."""
-        self.kaiser(kaiser_id)
         command_id = f"c-{secrets.token_hex(6)}"
-        effects = self.core.command(
-            command_id, kaiser_id, kind, data, self._moment(), esp_id=esp_id, issued_by=by
-        )
-        await self._order(effects)
+        order = partial(self.core.command, command_id, kaiser_id, kind, data, self._moment())
+        await self._order(order(esp_id=esp_id, issued_by=by))
         message = f"{kaiser_id} was told: {kind.value}"
         self._ordered("chain_begun", esp_id or kaiser_id, message, by, command_id=command_id)
         return await self.chain(command_id)

@@ -43,8 +43,6 @@ class App:
     """Whose every device is. A Pi that is alone is a God without Kaisers."""
     zones: Zones
     hub: LiveHub
-    tree: GodNode | KaiserNode | None = None
-    """This node in the tree; None only in tests of what does not need it."""
     broker_logins: BrokerLogins
     gate: Gate
     accounts: Accounts

@@ -39,6 +39,7 @@ _KINDS = {
     ".svg": b"image/svg+xml",
     ".txt": b"text/plain; charset=utf-8",
 }
+KINDS = tuple(dict.fromkeys(_KINDS.values()))
 
 
 @attrs.frozen(slots=True)

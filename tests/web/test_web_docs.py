@@ -24,6 +24,7 @@ from growy.model.errors import (
     SafetyRefused,
     TokenExpired,
     TooManyAttempts,
+    TransferRefused,
     Unauthorized,
 )
 from growy.web.answers import BadRequest, Forbidden, MethodNotAllowed, TooBusy

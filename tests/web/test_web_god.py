@@ -340,3 +340,28 @@ async def test_who_watches_is_told_of_every_step(tree: Tree, connect: Any) -> No
     (ended,) = [one["data"] for one in seen if one["type"] == "esp_transfer_ended"]
     assert (ended["esp_id"], ended["status"]) == (ESP, "done")
     assert (seen[-1]["data"]["kaiser_id"], seen[-1]["data"]["status"]) == ("kaiser_1", "offline")
+
+
+async def test_the_tree_has_figures_for_prometheus(tree: Tree) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    one = await tree.new_kaiser("kaiser_1")
+    await tree.god.new_esp()
+    await tree.moved(ESP, "kaiser_1")
+
+    async def figures(pi: Any) -> dict[str, dict[tuple[str, ...], float]]:
+        async with pi.connect(pi.web, pi.key) as client:
+            text = (await client.ask("GET", "/metrics")).body.decode()
+        return {
+            family.name: {tuple(sample.labels.values()): sample.value for sample in family.samples}
+            for family in text_string_to_metric_families(text)
+        }
+
+    god = await figures(tree.god)
+    assert god["growy_tree_kaisers"] == {("online",): 1}
+    assert god["growy_tree_owned_devices"] == {("kaiser_1",): 1}
+    assert god["growy_tree_transfer_seconds"][()] > 0
+    kaiser = await figures(one)
+    assert kaiser["growy_tree_holdings"] == {(): 1}
+    assert 0 < kaiser["growy_tree_shortest_lease_seconds"][()] <= 4
+    assert kaiser["growy_tree_god_heard"] == {(): 1}

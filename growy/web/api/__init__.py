@@ -6,6 +6,7 @@ from growy.web.api import (
     audit,
     auth,
     calibration,
+    docs,
     doctor,
     emergency,
     esp,
@@ -37,7 +38,7 @@ from growy.web.api import (
     zones,
 )
 
-ENDPOINTS = (
+_RESOURCES = (
     *health.ENDPOINTS,
     *doctor.ENDPOINTS,
     *health_parts.ENDPOINTS,
@@ -73,5 +74,7 @@ ENDPOINTS = (
     *live.ENDPOINTS,
     *page.ENDPOINTS,
 )
+
+ENDPOINTS = docs.described(_RESOURCES)
 
 __all__ = ["ENDPOINTS"]

@@ -6,13 +6,14 @@ import attrs
 from attrs import validators as v
 
 from growy.model.accounts import User
-from growy.model.errors import NotFound
+from growy.model.errors import AccessDenied, Duplicate, NotFound, TooManyAttempts
 from growy.model.people import Role
 from growy.web.accounts.logins import Tokens
 from growy.web.accounts.passwords import MOST
 from growy.web.answers import Response, answer, iso
 from growy.web.inputs import Secret
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import accounts as shapes
 
 _AUTH = "/api/v1/auth"
 
@@ -192,6 +193,7 @@ ENDPOINTS = (
         summary="Whether a first user is needed",
         handler=status,
         auth=Auth.PUBLIC,
+        answers=shapes.STATUS,
     ),
     Endpoint(
         method="POST",
@@ -200,6 +202,8 @@ ENDPOINTS = (
         handler=setup,
         body=SetupBody,
         auth=Auth.PUBLIC,
+        answers=shapes.LOGGED_IN,
+        errors=(AccessDenied, TooManyAttempts),
     ),
     Endpoint(
         method="POST",
@@ -208,6 +212,8 @@ ENDPOINTS = (
         handler=login,
         body=LoginBody,
         auth=Auth.PUBLIC,
+        answers=shapes.LOGGED_IN,
+        errors=shapes.LOGGING_IN,
     ),
     Endpoint(
         method="POST",
@@ -217,6 +223,8 @@ ENDPOINTS = (
         body=LoginForm,
         form=True,
         auth=Auth.PUBLIC,
+        answers=shapes.FORM_TOKENS,
+        errors=shapes.LOGGING_IN,
     ),
     Endpoint(
         method="POST",
@@ -225,6 +233,8 @@ ENDPOINTS = (
         handler=register,
         body=RegisterBody,
         auth=Auth.ADMIN,
+        answers=shapes.REGISTERED,
+        errors=(Duplicate, TooManyAttempts),
     ),
     Endpoint(
         method="POST",
@@ -233,6 +243,8 @@ ENDPOINTS = (
         handler=refresh,
         body=RefreshBody,
         auth=Auth.PUBLIC,
+        answers=shapes.REFRESHED,
+        errors=shapes.REFRESHING,
     ),
     Endpoint(
         method="POST",
@@ -241,6 +253,15 @@ ENDPOINTS = (
         handler=logout,
         body=LogoutBody,
         auth=Auth.VIEWER,
+        answers=shapes.LOGGED_OUT,
     ),
-    Endpoint(method="GET", path=f"{_AUTH}/me", summary="Who asks", handler=me, auth=Auth.VIEWER),
+    Endpoint(
+        method="GET",
+        path=f"{_AUTH}/me",
+        summary="Who asks",
+        handler=me,
+        auth=Auth.VIEWER,
+        answers=shapes.ME,
+        errors=(NotFound,),
+    ),
 )

@@ -6,14 +6,17 @@ import attrs
 from attrs import validators as v
 
 from growy.fleet.device import Device
-from growy.model.errors import Invalid
+from growy.fleet.zones import ZoneArchived
+from growy.model.errors import Duplicate, EspNotFound, Invalid, NodeNotFound, NotGod, TransferRefused
 from growy.model.setup import ZoneSetup
 from growy.web.answers import Response, answer
 from growy.web.api.god import begin_transfer, transfer_answer
 from growy.web.api.placing import register, zone_setup
 from growy.web.api.records import CAPABILITIES, METADATA, decision_record, device_record, note
 from growy.web.api.tree_records import WaitQuery, god_of, owner_named
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults, tree
 
 NAME = v.optional(v.max_len(100))
 
@@ -175,6 +178,8 @@ ENDPOINTS = (
         handler=add,
         body=RegisterBody,
         auth=Auth.OPERATOR,
+        answers=Answer(shapes.ONE_DEVICE, 201),
+        errors=(Duplicate, ZoneArchived),
     ),
     Endpoint(
         method="PATCH",
@@ -183,8 +188,18 @@ ENDPOINTS = (
         handler=edit,
         body=EditBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_DEVICE,
+        errors=(*faults.SET_UP, ZoneArchived),
     ),
-    Endpoint(method="DELETE", path=_DEVICE, summary="Give a device up", handler=delete, auth=Auth.OPERATOR),
+    Endpoint(
+        method="DELETE",
+        path=_DEVICE,
+        summary="Give a device up",
+        handler=delete,
+        auth=Auth.OPERATOR,
+        answers=Answer(status=204, media=()),
+        errors=faults.DEVICE,
+    ),
     Endpoint(
         method="POST",
         path=f"{_DEVICE}/approve",
@@ -192,6 +207,8 @@ ENDPOINTS = (
         handler=approve,
         body=ApproveBody,
         auth=Auth.OPERATOR,
+        answers=shapes.DECIDED,
+        errors=(*faults.SET_UP, ZoneArchived),
     ),
     Endpoint(
         method="POST",
@@ -200,6 +217,8 @@ ENDPOINTS = (
         handler=reject,
         body=RejectBody,
         auth=Auth.OPERATOR,
+        answers=shapes.DECIDED,
+        errors=faults.DEVICE,
     ),
     Endpoint(
         method="POST",
@@ -207,6 +226,8 @@ ENDPOINTS = (
         summary="Let a device wait for approval again",
         handler=set_pending,
         auth=Auth.OPERATOR,
+        answers=shapes.DECIDED,
+        errors=faults.DEVICE,
     ),
     Endpoint(
         method="POST",
@@ -216,5 +237,7 @@ ENDPOINTS = (
         query=WaitQuery,
         body=KaiserBody,
         auth=Auth.OPERATOR,
+        answers=tree.ASSIGNED,
+        errors=(NotGod, EspNotFound, NodeNotFound, TransferRefused),
     ),
 )

@@ -8,7 +8,7 @@ from attrs import validators as v
 
 from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.measuring import COMMIT, PROCESSING, TRANSFER
-from growy.model.errors import EspNotFound, GrowyError, Invalid
+from growy.model.errors import EspNotFound, GrowyError, Invalid, NotGod
 from growy.model.hierarchy import ChainStatus, CommandChain, NodeId, NodeState
 from growy.web.answers import Response, answer
 from growy.web.api.kaiser_setup import KaiserConfig, node_of
@@ -24,6 +24,7 @@ from growy.web.api.tree_records import (
     transfer_record,
 )
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import tree as shapes
 
 MOST_ESPS = 1000
 
@@ -190,7 +191,13 @@ async def performance(call: Call) -> Response:
 _CHAIN = "/api/god/command-chain/{command_id}"
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/api/god/hierarchy", summary="God, Kaisers, devices", handler=hierarchy),
+    Endpoint(
+        method="GET",
+        path="/api/god/hierarchy",
+        summary="God, Kaisers, devices",
+        handler=hierarchy,
+        answers=shapes.HIERARCHY,
+    ),
     Endpoint(
         method="POST",
         path="/api/god/kaiser/add",
@@ -198,6 +205,8 @@ ENDPOINTS = (
         handler=add_kaiser,
         body=AddBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ADDED,
+        errors=(*shapes.WRITTEN, EspNotFound),
     ),
     Endpoint(
         method="POST",
@@ -207,6 +216,8 @@ ENDPOINTS = (
         query=WaitQuery,
         body=TransferBody,
         auth=Auth.OPERATOR,
+        answers=shapes.TRANSFER,
+        errors=shapes.MOVED,
     ),
     Endpoint(
         method="GET",
@@ -214,14 +225,25 @@ ENDPOINTS = (
         summary="Command chains",
         handler=chains,
         query=ChainsQuery,
+        answers=shapes.CHAINS,
+        errors=(NotGod,),
     ),
-    Endpoint(method="GET", path=_CHAIN, summary="A command chain", handler=chain),
+    Endpoint(
+        method="GET",
+        path=_CHAIN,
+        summary="A command chain",
+        handler=chain,
+        answers=shapes.ONE_CHAIN,
+        errors=shapes.CHAINED,
+    ),
     Endpoint(
         method="POST",
         path=f"{_CHAIN}/cancel",
         summary="Cancel a command chain",
         handler=cancel,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_CHAIN,
+        errors=shapes.DECIDED,
     ),
     Endpoint(
         method="POST",
@@ -229,8 +251,15 @@ ENDPOINTS = (
         summary="Consent to a transfer",
         handler=approve,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_CHAIN,
+        errors=shapes.DECIDED,
     ),
     Endpoint(
-        method="GET", path="/api/god/performance/stats", summary="Measured figures", handler=performance
+        method="GET",
+        path="/api/god/performance/stats",
+        summary="Measured figures",
+        handler=performance,
+        answers=shapes.PERFORMANCE,
+        errors=(NotGod,),
     ),
 )

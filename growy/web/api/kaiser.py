@@ -26,7 +26,8 @@ from growy.web.api.tree_records import (
     owner_named,
 )
 from growy.web.app import App
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import tree as shapes
 
 
 @attrs.frozen
@@ -241,11 +242,24 @@ _ONE = f"{_ALL}/{{kaiser_id}}"
 
 ENDPOINTS = (
     *(
-        Endpoint(method="GET", path=path, summary="All Kaisers", handler=kaisers)
+        Endpoint(
+            method="GET",
+            path=path,
+            summary="All Kaisers",
+            handler=kaisers,
+            answers=shapes.KAISERS,
+        )
         for path in (_ALL, f"{_ALL}/nodes")
     ),
     Endpoint(
-        method="POST", path=_ALL, summary="Enter a Kaiser", handler=enter, body=EnterBody, auth=Auth.ADMIN
+        method="POST",
+        path=_ALL,
+        summary="Enter a Kaiser",
+        handler=enter,
+        body=EnterBody,
+        auth=Auth.ADMIN,
+        answers=Answer(shapes.REGISTERED, 201),
+        errors=shapes.WRITTEN,
     ),
     Endpoint(
         method="POST",
@@ -254,8 +268,17 @@ ENDPOINTS = (
         handler=register,
         body=RegisterBody,
         auth=Auth.ADMIN,
+        answers=(Answer(shapes.REGISTERED), Answer(shapes.REGISTERED, 201)),
+        errors=shapes.WRITTEN,
     ),
-    Endpoint(method="GET", path=_ONE, summary="A Kaiser with its devices", handler=detail),
+    Endpoint(
+        method="GET",
+        path=_ONE,
+        summary="A Kaiser with its devices",
+        handler=detail,
+        answers=shapes.DETAIL,
+        errors=shapes.ASKED,
+    ),
     Endpoint(
         method="DELETE",
         path=_ONE,
@@ -263,8 +286,17 @@ ENDPOINTS = (
         handler=unregister,
         query=WaitQuery,
         auth=Auth.ADMIN,
+        answers=shapes.REMOVED,
+        errors=shapes.ASKED,
     ),
-    Endpoint(method="GET", path=f"{_ONE}/hierarchy", summary="A node's devices by zone", handler=zones_below),
+    Endpoint(
+        method="GET",
+        path=f"{_ONE}/hierarchy",
+        summary="A node's devices by zone",
+        handler=zones_below,
+        answers=shapes.BY_ZONE,
+        errors=shapes.ASKED,
+    ),
     Endpoint(
         method="PUT",
         path=f"{_ONE}/zones",
@@ -272,6 +304,8 @@ ENDPOINTS = (
         handler=set_zones,
         body=ZonesBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_KAISER,
+        errors=shapes.WRITTEN,
     ),
     Endpoint(
         method="POST",
@@ -281,6 +315,8 @@ ENDPOINTS = (
         query=WaitQuery,
         body=AssignBody,
         auth=Auth.OPERATOR,
+        answers=shapes.GIVEN,
+        errors=shapes.MOVED,
     ),
     Endpoint(
         method="POST",
@@ -289,5 +325,7 @@ ENDPOINTS = (
         handler=sync_config,
         query=WaitQuery,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_CHAIN,
+        errors=shapes.ASKED,
     ),
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from growy.model.errors import NotFound
-from growy.web.answers import Response, answer
-from growy.web.page import INDEX, POLICY, StaticFile, page
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.answers import HTML, JSON, Response, answer
+from growy.web.page import INDEX, KINDS, POLICY, StaticFile, page
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import operation as shapes
 
 FOR_EVER = b"public, max-age=31536000, immutable"
 ASK_AGAIN = b"no-cache"
@@ -54,12 +55,21 @@ def _served(call: Call, file: StaticFile, cache: bytes, *more: tuple[bytes, byte
 
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/", summary="The page", handler=root, auth=Auth.PUBLIC),
+    Endpoint(
+        method="GET",
+        path="/",
+        summary="The page",
+        handler=root,
+        auth=Auth.PUBLIC,
+        answers=Answer(shapes.ROOT, media=(JSON, HTML)),
+    ),
     Endpoint(
         method="GET",
         path="/static/{build}/{file}",
         summary="Files of the page",
         handler=static,
         auth=Auth.PUBLIC,
+        answers=Answer(media=KINDS),
+        errors=(NotFound,),
     ),
 )

@@ -19,6 +19,7 @@ from growy.web.answers import Response, answer
 from growy.web.api.tree_records import LONGEST_REASON, WaitQuery, god_of, owner_named
 from growy.web.app import App
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import tree as shapes
 
 LOOK_S = 0.2
 
@@ -118,6 +119,8 @@ ENDPOINTS = (
         query=WaitQuery,
         body=StopBody,
         auth=Auth.OPERATOR,
+        answers=shapes.STOPPED,
+        errors=(NotGod,),
     ),
     Endpoint(
         method="GET",
@@ -125,6 +128,8 @@ ENDPOINTS = (
         summary="What each node has proven of an emergency stop",
         handler=stop_proof,
         query=WaitQuery,
+        answers=shapes.STOPPED,
+        errors=(ChainNotFound,),
     ),
     Endpoint(
         method="POST",
@@ -134,5 +139,7 @@ ENDPOINTS = (
         query=WaitQuery,
         body=StopBody,
         auth=Auth.OPERATOR,
+        answers=shapes.STOPPED,
+        errors=shapes.ASKED,
     ),
 )

@@ -27,41 +27,41 @@ let drawn = 0;
 let took = 0;
 
 onChange(() => {
-  drawing ??= setTimeout(() => requestAnimationFrame(paint), Math.max(0, drawn + Math.max(DRAW_MS, SHARE * took) - performance.now()));
+	drawing ??= setTimeout(() => requestAnimationFrame(paint), Math.max(0, drawn + Math.max(DRAW_MS, SHARE * took) - performance.now()));
 });
 
 function paint() {
-  drawing = null;
-  drawn = performance.now();
-  const inside = state.session.phase === "in";
-  const found = inside ? alarms(state, link, now()) : [];
-  render(at("stop"), stopBar());
-  document.body.className = inside ? "in" : "";
-  render(at("top"), inside ? top(found) : null);
-  render(at("main"), inside ? [proof(), state.tab === "alarms" ? alarmsView(found) : VIEWS[state.tab]()] : loginView());
-  announce(found);
-  took = performance.now() - drawn;
+	drawing = null;
+	drawn = performance.now();
+	const inside = state.session.phase === "in";
+	const found = inside ? alarms(state, link, now()) : [];
+	render(at("stop"), stopBar());
+	document.body.className = inside ? "in" : "";
+	render(at("top"), inside ? top(found) : null);
+	render(at("main"), inside ? [proof(), state.tab === "alarms" ? alarmsView(found) : VIEWS[state.tab]()] : loginView());
+	announce(found);
+	took = performance.now() - drawn;
 }
 
 function top(found) {
-  const loud = found.filter((one) => one.severity !== "info").length;
-  return [
-    h("div", { class: "bar" }, h("h1", {}, "growyd"), connection(), h("div", { class: "row account" },
-      h("button", { type: "button", id: "theme", onclick: turn }, `Colours: ${theme()}`),
-      state.session.user && h("span", { class: "fine" }, `${state.session.user.username} (${state.session.user.role})`),
-      h("button", { type: "button", id: "logout", onclick: logOut }, "Log out"))),
-    h("nav", { "aria-label": "Parts of the page" }, h("ul", {}, TABS.map(([name, text]) => h("li", { key: name },
-      h("a", { href: `#${name}`, "aria-current": state.tab === name ? "page" : null }, text,
-        name === "alarms" && loud > 0 && h("span", { class: "count" }, String(loud), h("span", { class: "hidden" }, " alarms")),
-        name === "devices" && state.pending.length > 0 && h("span", { class: "count" }, String(state.pending.length), h("span", { class: "hidden" }, " waiting"))))))),
-  ];
+	const loud = found.filter((one) => one.severity !== "info").length;
+	return [
+		h("div", { class: "bar" }, h("h1", {}, "growyd"), connection(), h("div", { class: "row account" },
+			h("button", { type: "button", id: "theme", onclick: turn }, `Colours: ${theme()}`),
+			state.session.user && h("span", { class: "fine" }, `${state.session.user.username} (${state.session.user.role})`),
+			h("button", { type: "button", id: "logout", onclick: logOut }, "Log out"))),
+		h("nav", { "aria-label": "Parts of the page" }, h("ul", {}, TABS.map(([name, text]) => h("li", { key: name },
+			h("a", { href: `#${name}`, "aria-current": state.tab === name ? "page" : null }, text,
+				name === "alarms" && loud > 0 && h("span", { class: "count" }, String(loud), h("span", { class: "hidden" }, " alarms")),
+				name === "devices" && state.pending.length > 0 && h("span", { class: "count" }, String(state.pending.length), h("span", { class: "hidden" }, " waiting"))))))),
+	];
 }
 
 function connection() {
-  if (link.up) return h("p", { id: "link", class: "link up" }, icon("good"), "Live");
-  const wait = link.nextTry === null ? "trying now" : `next try in ${span(link.nextTry - now())}`;
-  return h("p", { id: "link", class: "link down" }, icon("cut"), h("strong", {}, `Cut off since ${clock(link.since)}`), ` (${span(now() - link.since)}), ${wait}. Nothing below is of now. `,
-    link.nextTry !== null && h("button", { type: "button", onclick: retry }, "Try now"));
+	if (link.up) return h("p", { id: "link", class: "link up" }, icon("good"), "Live");
+	const wait = link.nextTry === null ? "trying now" : `next try in ${span(link.nextTry - now())}`;
+	return h("p", { id: "link", class: "link down" }, icon("cut"), h("strong", {}, `Cut off since ${clock(link.since)}`), ` (${span(now() - link.since)}), ${wait}. Nothing below is of now. `,
+		link.nextTry !== null && h("button", { type: "button", onclick: retry }, "Try now"));
 }
 
 // --- what is read out ------------------------------------------------------------------------------------------------
@@ -70,18 +70,18 @@ let told = new Set();
 let wasUp = null;
 
 function announce(found) {
-  if (state.session.phase === "in" && wasUp !== link.up) {
-    if (wasUp !== null) at("said").textContent = link.up ? "Connected to growyd again." : "Cut off from growyd. Nothing on the page is of now.";
-    if (wasUp !== null || link.up) wasUp = link.up;
-  }
-  const fresh = found.filter((one) => !told.has(one.key) && one.severity !== "info");
-  if (fresh.length) {
-    const text = fresh.slice(0, 3).map((one) => one.text).join(". ") + (fresh.length > 3 ? `. And ${fresh.length - 3} more.` : "");
-    at(fresh.some((one) => one.severity === "critical") ? "shouted" : "said").textContent = text;
-  }
-  told = new Set(found.map((one) => one.key));
-  const loud = found.filter((one) => one.severity !== "info").length;
-  document.title = state.session.phase !== "in" ? "growyd" : !link.up ? "(cut off) growyd" : loud ? `(${loud}) growyd` : "growyd";
+	if (state.session.phase === "in" && wasUp !== link.up) {
+		if (wasUp !== null) at("said").textContent = link.up ? "Connected to growyd again." : "Cut off from growyd. Nothing on the page is of now.";
+		if (wasUp !== null || link.up) wasUp = link.up;
+	}
+	const fresh = found.filter((one) => !told.has(one.key) && one.severity !== "info");
+	if (fresh.length) {
+		const text = fresh.slice(0, 3).map((one) => one.text).join(". ") + (fresh.length > 3 ? `. And ${fresh.length - 3} more.` : "");
+		at(fresh.some((one) => one.severity === "critical") ? "shouted" : "said").textContent = text;
+	}
+	told = new Set(found.map((one) => one.key));
+	const loud = found.filter((one) => one.severity !== "info").length;
+	document.title = state.session.phase !== "in" ? "growyd" : !link.up ? "(cut off) growyd" : loud ? `(${loud}) growyd` : "growyd";
 }
 
 // --- colours, parts, times -------------------------------------------------------------------------------------------
@@ -89,48 +89,48 @@ function announce(found) {
 const theme = () => localStorage.getItem("growy.theme") ?? "auto";
 
 function turn() {
-  const next = { auto: "light", light: "dark" }[theme()];
-  if (next) localStorage.setItem("growy.theme", next);
-  else localStorage.removeItem("growy.theme");
-  window.repaint();
-  changed();
+	const next = { auto: "light", light: "dark" }[theme()];
+	if (next) localStorage.setItem("growy.theme", next);
+	else localStorage.removeItem("growy.theme");
+	window.repaint();
+	changed();
 }
 
 function route() {
-  if (state.session.phase !== "in") return;
-  const [name, ...words] = location.hash.slice(1).split("/");
-  const tab = TABS.some(([known]) => known === name) ? name : "now";
-  if (state.tab === "charts" && tab !== "charts") leaveCharts();
-  if (state.tab !== tab) scrollTo(0, 0);
-  state.tab = tab;
-  if (tab === "charts") aim(words);
-  changed();
+	if (state.session.phase !== "in") return;
+	const [name, ...words] = location.hash.slice(1).split("/");
+	const tab = TABS.some(([known]) => known === name) ? name : "now";
+	if (state.tab === "charts" && tab !== "charts") leaveCharts();
+	if (state.tab !== tab) scrollTo(0, 0);
+	state.tab = tab;
+	if (tab === "charts") aim(words);
+	changed();
 }
 
 let opened = false;
 
 onEnter(async () => {
-  if (opened) reconnect();
-  else {
-    opened = true;
-    open({ message: heard, change: changed });
-  }
-  await loadAll();
-  route();
+	if (opened) reconnect();
+	else {
+		opened = true;
+		open({ message: heard, change: changed });
+	}
+	await loadAll();
+	route();
 });
 
 function heard(said) {
-  if (said.type === "connection_established") loadAll();
-  else take(said);
-  changed();
+	if (said.type === "connection_established") loadAll();
+	else take(said);
+	changed();
 }
 
 for (const [name, every] of POLLS) setInterval(() => state.session.phase === "in" && !document.hidden && load(name), every);
 setInterval(() => {
-  if (state.session.phase !== "in") return;
-  if (unproven()) soon("stops");
-  if (state.tab === "rules" && link.up) soon("rules", 1000);
-  changed();
+	if (state.session.phase !== "in") return;
+	if (unproven()) soon("stops");
+	if (state.tab === "rules" && link.up) soon("rules", 1000);
+	changed();
 }, 1000);
 window.addEventListener("hashchange", () => (location.hash.startsWith("#token=") ? begin() : route()));
 document.addEventListener("visibilitychange", () => document.hidden || loadAll());
