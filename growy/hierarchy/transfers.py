@@ -266,6 +266,8 @@ def _enter(realm: Realm, transfer: Transfer, step: TransferStep, moment: Moment,
         command_data=chain_data(transfer.plan),
     )
     out.append(Persist(chains=(transfer.chain,)))
+    if step is Step.PREPARE and transfer.plan.to_owner != GOD:
+        realm.ship(transfer.plan.to_owner, transfer.esp_id, moment, out)
     if not transfer.revokes:
         return
     record = realm.records[transfer.esp_id]

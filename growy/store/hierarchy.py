@@ -249,11 +249,7 @@ def _write_nodes(db: apsw.Connection, batch: HierarchyBatch) -> None:
                 node.created_ms,
                 batch.updated_ms,
                 msgspec.json.encode(
-                    {
-                        name: value
-                        for name, value in msgspec.to_builtins(node).items()
-                        if name not in columns
-                    }
+                    {name: value for name, value in msgspec.to_builtins(node).items() if name not in columns}
                 ).decode(),
             )
             for node in batch.nodes
@@ -369,5 +365,3 @@ def _unreadable(what: str, error: Exception) -> StoreError:
         f"{what} in growy.db cannot be read: {error}",
         cure="Restore growy.db from a backup, or start the newer growyd that wrote it",
     )
-
-

@@ -19,14 +19,14 @@ LENGTH = 60
 
 def histories() -> st.SearchStrategy[list[tuple[str, int]]]:
     """What happens, one thing after the other. Shrinks to few things, and those to the simplest of their kind."""
-    return st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 2**20)), min_size=LENGTH // 2, max_size=LENGTH)
+    return st.lists(
+        st.tuples(st.sampled_from(MOVES), st.integers(0, 2**20)), min_size=LENGTH // 2, max_size=LENGTH
+    )
 
 
 def search(counts: Counts, examples: int, number: int) -> None:
     @seed(number)
-    @settings(
-        max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(world=st.integers(0, 2**20), history=histories())
     def holds(world: int, history: list[tuple[str, int]]) -> None:
         play(world, history, counts)

@@ -4,6 +4,7 @@ short list that can be shrunk and told again.
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -106,6 +107,15 @@ def a_transfer_in_trouble(world: World, choice: Choice) -> None:
     somebody_transfers(world, choice)
     world.pass_time(choice.of((0.0, 0.05, 0.2, 0.6, 1.2)))
     a_node_is_started_anew(world, choice)
+
+
+def somebody_makes_a_backup(world: World, choice: Choice) -> None:
+    name = choice.of(NODES)
+    world.backups[name] = copy.deepcopy(world.disks[name])
+
+
+def a_disk_breaks(world: World, choice: Choice) -> None:
+    world.restore(choice.of(NODES))
 
 
 def a_node_restarts(world: World, choice: Choice) -> None:
@@ -217,6 +227,8 @@ _MOVES: dict[str, tuple[Callable[[World, Choice], None], int]] = {
     "a node dies": (a_node_dies, 3),
     "a node is started anew": (a_node_is_started_anew, 2),
     "a transfer in trouble": (a_transfer_in_trouble, 4),
+    "somebody makes a backup": (somebody_makes_a_backup, 1),
+    "a disk breaks": (a_disk_breaks, 1),
     "a node restarts": (a_node_restarts, 2),
     "all nodes restart": (all_nodes_restart, 1),
     "a node stands still": (a_node_stands_still, 1),
@@ -239,5 +251,3 @@ def play(seed: int, history: list[tuple[str, int]], counts: Counts) -> None:
     for name, number in history:
         _MOVES[name][0](world, Choice(number))
     world.end()
-
-

@@ -4,6 +4,7 @@ that do what they are told; and a judge who sees everything at once, in true tim
 
 from __future__ import annotations
 
+import copy
 import heapq
 import math
 import random
@@ -27,6 +28,7 @@ from growy.hierarchy.effects import (
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.leases import Terms
+from growy.hierarchy.realm import RESTORED
 from growy.model.hierarchy import GOD, CommandChain, HandedOver, HeldOutput, Node, Ownership
 from growy.model.time import Moment
 from growy.model.tree_messages import Documents, RelayCommand, TreeMessage
@@ -62,6 +64,7 @@ class Counts:
     handed_over: int = 0
     """Takes with the former owner's last words."""
     ended: dict[str, int] = attrs.field(factory=dict)
+    restores: int = 0
     crashes: int = 0
     mid_crashes: int = 0
     """In the midst of the effects of one step."""
@@ -76,6 +79,7 @@ class Disk:
     """What is left after a crash."""
 
     boot: int = 0
+    restored: bool = False
     god_instance: str = ""
     prepared: dict[str, str] = attrs.field(factory=dict)
     nodes: dict[str, Node] = attrs.field(factory=dict)
@@ -129,6 +133,8 @@ class World:
         self.levels = dict.fromkeys(ESPS, 0.0)
         self.homes = {esp_id: NODES[n % 4] for n, esp_id in enumerate(ESPS)}
         self.crash_in: dict[str, int] = {}
+        self.restored_at = -math.inf
+        self.versions: dict[str, int] = {}
         self.healed = False
         self.judge = Judge(self)
         disk = self.disks[GOD]
@@ -146,6 +152,7 @@ class World:
             self.start(name)
         for esp_id in ESPS:
             self.heard_at(esp_id)
+        self.backups = copy.deepcopy(self.disks)
         if self.dice.random() < 0.7:
             # Devices are carried about: none hangs on the broker of its owner.
             self.pass_time(2.0)
@@ -163,7 +170,10 @@ class World:
         until = self.now + seconds
         while True:
             when, process = min(
-                ((max(one.true_of(one.core.next_due()), one.stalled_until), one) for one in self.alive.values()),
+                (
+                    (max(one.true_of(one.core.next_due()), one.stalled_until), one)
+                    for one in self.alive.values()
+                ),
                 key=lambda pair: pair[0],
                 default=(math.inf, None),
             )
@@ -292,8 +302,12 @@ class World:
         self.judge.writing(disk.records, what)
         if what.boot is not None:
             disk.boot = what.boot
+        if what.settled:
+            disk.restored = False
         if what.god_instance is not None:
             disk.god_instance = what.god_instance
+        for esp_id in what.dropped:
+            disk.prepared.pop(esp_id, None)
         if what.documents is not None:
             disk.prepared[what.documents.esp_id] = what.documents.version
         for record in what.records:
@@ -312,11 +326,23 @@ class World:
 
     # --- lives --------------------------------------------------------------------------------------------------------
 
+    def restore(self, name: str) -> None:
+        """Its disk breaks, and a backup is put in its place."""
+        self.crash(name)
+        if name == GOD:
+            self.restored_at = self.now
+            self.judge.restoring()
+        self.disks[name] = copy.deepcopy(self.backups[name])
+        self.disks[name].restored = True
+        self.counts.restores += 1
+        self.start(name)
+
     def start(self, name: str) -> None:
         if name in self.alive:
             return
         disk = self.disks[name]
-        boot = disk.boot + 1
+        restored = disk.restored
+        boot = disk.boot + (RESTORED if restored else 1)
         process = Process(
             name=name,
             core=None,  # type: ignore[arg-type]
@@ -337,6 +363,7 @@ class World:
                 terms=TERMS,
                 fresh_id=self.fresh_id,
                 moment=moment,
+                restored=restored,
             )
             for esp_id in ESPS:
                 process.core.configured(esp_id, self.version_of(esp_id))
@@ -374,8 +401,6 @@ class World:
     def fresh_id(self) -> str:
         self.number += 1
         return f"c{self.number}"
-
-    versions: dict[str, int] = {}
 
     def version_of(self, esp_id: str) -> str:
         return f"v{self.versions.get(esp_id, 0)}"
