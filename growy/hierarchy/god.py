@@ -53,7 +53,7 @@ class God:
 
     Args:
         instance: of this installation, made once and never copied.
-        boot: one more than stood on the disk, or `RESTORED` more; it is written before anything is sent.
+        boot: `starts.next_count` of what stood on the disk; it is written before anything is sent.
         restored: what is on the disk is an old copy, and no `Persist` has said `settled` since it was put there.
         nodes, records, chains: from the disk; of the chains those that have not ended.
         fresh_id: makes ids of command chains that nobody named.

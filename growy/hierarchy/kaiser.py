@@ -66,8 +66,7 @@ class Kaiser:
     """Trio thread only.
 
     Args:
-        boot: one more than stood on the disk; after a restore from an old copy `RESTORED` more. It is written before
-            anything is sent.
+        boot: `starts.next_count` of what stood on the disk; it is written before anything is sent.
         god_instance: the God that it follows, from the disk; empty: it has not met it yet.
         prepared: device -> version of the documents on the disk.
     """

@@ -16,6 +16,7 @@ import msgspec
 from growy.hierarchy.effects import Effects, Note, Persist, Ship, Take, Tell
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.passes import Passes
+from growy.hierarchy.starts import next_count
 from growy.model.audit import AuditSeverity
 from growy.model.hierarchy import (
     GOD,
@@ -32,9 +33,6 @@ from growy.model.time import Moment
 from growy.model.tree_messages import NEVER, Grant, MessageId, NodeRefusal, Offer, Orders
 
 SHIP_AGAIN_S = 5.0
-RESTORED = 1_000_000
-"""Added to every epoch, and to the count of starts, when a disk was restored from an old copy: more than can have been
-given since the copy was made."""
 
 
 class TransferPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -149,7 +147,9 @@ class Realm:
             if record.owner != GOD:
                 realm.bounds[record.esp_id] = now + terms.wait_s(record.lease_s)
             if restored:
-                realm.records[record.esp_id] = msgspec.structs.replace(record, epoch=record.epoch + RESTORED)
+                realm.records[record.esp_id] = msgspec.structs.replace(
+                    record, epoch=next_count(record.epoch, moment.wall_ms, restored=True)
+                )
                 realm.disputed[record.esp_id] = realm.quarantine
                 if record.owner == GOD:
                     realm.untaken.add(record.esp_id)
@@ -208,8 +208,9 @@ class Realm:
 
     @property
     def first_epoch(self) -> Epoch:
-        """Larger than any that was given before the last restore."""
-        return self.boot // RESTORED * RESTORED
+        """Of a device that is new, or that an old copy of the disk knows nothing of: as large as the count of starts,
+        which a restore has made larger than any epoch before it."""
+        return self.boot
 
     # --- changed --------------------------------------------------------------------------------------------------
 

@@ -198,7 +198,8 @@ def _coming(realm: Realm, kaiser_id: NodeId) -> list[str]:
     """Devices that the Kaiser is to be prepared for: its own, and those that are on their way."""
     found = [record.esp_id for record in realm.owned_by(kaiser_id)]
     for transfer in realm.transfers.values():
-        if transfer.plan.to_owner == kaiser_id and transfer.chain.step is TransferStep.PREPARE:
+        coming = transfer.chain.step in (TransferStep.PREPARE, TransferStep.REVOKE)
+        if coming and transfer.plan.to_owner == kaiser_id:
             found.append(transfer.esp_id)
     return found
 

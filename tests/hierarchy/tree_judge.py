@@ -4,7 +4,6 @@ lost the device, something told that is not on the disk, an output that a hand-o
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import attrs

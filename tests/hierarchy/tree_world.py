@@ -28,7 +28,7 @@ from growy.hierarchy.effects import (
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.leases import Terms
-from growy.hierarchy.realm import RESTORED
+from growy.hierarchy.starts import next_count
 from growy.model.hierarchy import GOD, CommandChain, HandedOver, HeldOutput, Node, Ownership
 from growy.model.time import Moment
 from growy.model.tree_messages import Documents, RelayCommand, TreeMessage
@@ -115,10 +115,6 @@ class Weather:
     """Messages that lose their way, and arrive when nobody remembers them."""
 
 
-class Crashed(Exception):
-    """In the midst of a step's effects."""
-
-
 class World:
     def __init__(self, seed: int, counts: Counts) -> None:
         self.dice = random.Random(seed)
@@ -133,6 +129,10 @@ class World:
         self.levels = dict.fromkeys(ESPS, 0.0)
         self.homes = {esp_id: NODES[n % 4] for n, esp_id in enumerate(ESPS)}
         self.crash_in: dict[str, int] = {}
+        self.chatters = True
+        """Whether rules are at work."""
+        self.forgetful = 0.05
+        """How often a shell does not answer what it was asked."""
         self.restored_at = -math.inf
         self.versions: dict[str, int] = {}
         self.healed = False
@@ -202,20 +202,20 @@ class World:
             self.counts.steps += 1
         effects = what(*given, self.moment(process))
         self.do(process, effects)
-        self.judge.look(process)
+        if process.name in self.alive:
+            # What a core knew that died before it was written, nobody was ever told.
+            self.judge.look(process)
 
     def do(self, process: Process, effects: Effects) -> None:
-        try:
-            for effect in effects:
-                left = self.crash_in.get(process.name)
-                if left is not None:
-                    if left == 0:
-                        raise Crashed
-                    self.crash_in[process.name] = left - 1
-                self.carry_out(process, effect)
-        except Crashed:
-            self.counts.mid_crashes += 1
-            self.crash(process.name)
+        for effect in effects:
+            left = self.crash_in.get(process.name)
+            if left is not None:
+                self.crash_in[process.name] = left - 1
+            if left == 0:
+                self.counts.mid_crashes += 1
+                self.crash(process.name)
+                return
+            self.carry_out(process, effect)
 
     def send(self, sender: str, to: str, message: TreeMessage) -> None:
         weather = self.weather
@@ -257,10 +257,10 @@ class World:
                 self.send(process.name, effect.to, documents)
             case Take():
                 self.judge.taking(process, effect)
-                if self.dice.random() < 0.95:
+                if self.dice.random() >= self.forgetful:
                     self.answer(process, "adopted", effect.esp_id, effect.epoch)
             case Survey():
-                if self.dice.random() < 0.95:
+                if self.dice.random() >= self.forgetful:
                     self.at(
                         self.now + self.dice.random(),
                         lambda: self.survey(process, effect.esp_id, effect.epoch),
@@ -334,6 +334,7 @@ class World:
             self.judge.restoring()
         self.disks[name] = copy.deepcopy(self.backups[name])
         self.disks[name].restored = True
+        self.pass_time(1.0)
         self.counts.restores += 1
         self.start(name)
 
@@ -342,7 +343,7 @@ class World:
             return
         disk = self.disks[name]
         restored = disk.restored
-        boot = disk.boot + (RESTORED if restored else 1)
+        boot = next_count(disk.boot, START_MS + int(self.now * 1000), restored=restored)
         process = Process(
             name=name,
             core=None,  # type: ignore[arg-type]
@@ -392,7 +393,7 @@ class World:
     def chatter(self, process: Process) -> None:
         """Rules at work: whoever believes to own a device switches it now and then."""
         if self.alive.get(process.name) is process and not self.healed:
-            if self.now >= process.stalled_until:
+            if self.chatters and self.now >= process.stalled_until:
                 for esp_id in ESPS:
                     if self.dice.random() < 0.5:
                         self.command(process.name, esp_id, self.dice.random())
@@ -422,10 +423,8 @@ class World:
         if process is None:
             return
         core = process.core
-        if isinstance(core, God):
-            stamp = core.stamp(esp_id)
-        else:
-            stamp = core.stamp(esp_id, self.moment(process), off=off)
+        now = self.moment(process)
+        stamp = core.stamp(esp_id) if isinstance(core, God) else core.stamp(esp_id, now, off=off)
         if stamp is None:
             return
         home = self.homes[esp_id]
