@@ -6,7 +6,19 @@ import msgspec
 import pytest
 from tree_rig import ESP, GOD_ID, TERMS, at, kaiser, of, report, said
 
-from growy.hierarchy.effects import Carry, Drop, Fence, Freeze, Note, Obey, Persist, StopHere, Survey, Take, Tell
+from growy.hierarchy.effects import (
+    Carry,
+    Drop,
+    Fence,
+    Freeze,
+    Note,
+    Obey,
+    Persist,
+    StopHere,
+    Survey,
+    Take,
+    Tell,
+)
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.model.errors import Invalid
 from growy.model.hierarchy import GOD, ChainType, HandedOver, HeldOutput, Stamp
@@ -102,9 +114,7 @@ def test_a_god_that_refuses_is_not_adopted_and_the_reason_is_told_once(refusal: 
 def test_orders_for_another_installation_with_the_same_id_are_not_obeyed() -> None:
     node = kaiser(god_instance="god-1")
 
-    other = msgspec.structs.replace(
-        from_god(offers=(Offer(esp_id=ESP, epoch=1, home="k1"),)), instance="i-2"
-    )
+    other = msgspec.structs.replace(from_god(offers=(Offer(esp_id=ESP, epoch=1, home="k1"),)), instance="i-2")
     out = node.heard(GOD, other, at(1.0))
 
     assert [one.event_type for one in of(out, Note)] == ["ownership_conflict"]
@@ -187,9 +197,7 @@ def test_what_the_former_owner_left_comes_with_the_first_lease() -> None:
 
 def test_nothing_is_asked_for_until_what_the_rules_need_is_on_the_disk() -> None:
     node = kaiser(god_instance="god-1")
-    out = node.heard(
-        GOD, from_god(offers=(Offer(esp_id=ESP, epoch=7, home="k1", version="v2"),)), at(1.0)
-    )
+    out = node.heard(GOD, from_god(offers=(Offer(esp_id=ESP, epoch=7, home="k1", version="v2"),)), at(1.0))
     assert report(out).asks == ()
 
     documents = Documents(god_instance="god-1", esp_id=ESP, version="v2", content=b"x")
@@ -226,7 +234,10 @@ def test_a_device_is_let_go_of_only_when_no_home_takes_its_commands_any_more() -
     assert of(out, Freeze) == [Freeze(esp_id=ESP, epoch=7, hold_s=TERMS.hold_s)]
     assert [one.to for one in of(out, Tell) if isinstance(one.message, Withdraw)] == ["k2"]
     assert node.stamp(ESP, at(13.0), off=True) is None
-    assert said(node.heard("k2", PassRequest(id=MessageId(1, 2), esp_ids=(ESP,)), at(13.1)), Pass)[0].passed == ()
+    assert (
+        said(node.heard("k2", PassRequest(id=MessageId(1, 2), esp_ids=(ESP,)), at(13.1)), Pass)[0].passed
+        == ()
+    )
     assert not of(out, Survey)
 
     out = node.heard("k2", Withdrawn(esp_id=ESP, epoch=7), at(13.2))
@@ -281,7 +292,9 @@ def home() -> tuple[Kaiser, PassRequest]:
 
 
 def command(number: int = 1, epoch: int = 7) -> RelayCommand:
-    return RelayCommand(command_id=f"c-{number}", esp_id=ESP, stamp=Stamp(epoch, 1, number), tail="t", payload=b"x")
+    return RelayCommand(
+        command_id=f"c-{number}", esp_id=ESP, stamp=Stamp(epoch, 1, number), tail="t", payload=b"x"
+    )
 
 
 def a_pass(question: PassRequest, epoch: int = 7) -> Pass:
@@ -331,7 +344,9 @@ def test_what_was_withdrawn_is_not_opened_again_by_a_pass_that_was_under_way() -
 def test_nobody_elses_pass_counts_and_none_that_answers_another_life() -> None:
     node, question = home()
     node.heard("k3", a_pass(question), at(1.1))
-    node.heard("k2", msgspec.structs.replace(a_pass(question), reply_to=MessageId(9, question.id.number)), at(1.1))
+    node.heard(
+        "k2", msgspec.structs.replace(a_pass(question), reply_to=MessageId(9, question.id.number)), at(1.1)
+    )
 
     assert verdict(node, "k2", command(1), 1.2) == "no_pass"
 
@@ -384,5 +399,3 @@ def test_an_emergency_stop_comes_from_its_own_god_only() -> None:
     out = node.heard(GOD, msgspec.structs.replace(told, god_instance="god-1"), at(2.0))
 
     assert of(out, StopHere) == [StopHere(command_id="s", esp_id=None, reason="smoke", issued_by="")]
-
-

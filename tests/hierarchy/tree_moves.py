@@ -159,6 +159,7 @@ def the_weather_changes(world: World, choice: Choice) -> None:
         twice=choice.of((0.0, 0.3)),
         delay_s=choice.of((0.05, 0.05, 0.5, 2.0, 12.0)),
         stray=choice.of((0.0, 0.05, 0.3)),
+        stray_s=choice.of((3.0, 45.0)),
     )
 
 

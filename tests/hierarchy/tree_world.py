@@ -43,7 +43,6 @@ HEALED_S = 180.0
 """Within this, with all up and the network sound, everything has settled."""
 TALK = 40.0
 """Steps of all nodes in a second, at most, while nothing happens."""
-STRAY_S = 45.0
 CHATTER_S = 4.0
 
 
@@ -112,7 +111,9 @@ class Weather:
     twice: float = 0.0
     delay_s: float = 0.05
     stray: float = 0.0
-    """Messages that lose their way, and arrive when nobody remembers them."""
+    """How many messages lose their way,"""
+    stray_s: float = 45.0
+    """and how long they take at most."""
 
 
 class World:
@@ -225,7 +226,9 @@ class World:
             if self.dice.random() < weather.loss or frozenset((sender, to)) in self.cut:
                 self.counts.lost += 1
                 continue
-            delay = self.dice.random() * (STRAY_S if self.dice.random() < weather.stray else weather.delay_s)
+            delay = self.dice.random() * (
+                weather.stray_s if self.dice.random() < weather.stray else weather.delay_s
+            )
             self.counts.late += delay > TERMS.lease_s
             self.at(self.now + delay, lambda: self.deliver(sender, to, message))
 
