@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterable
 
 from growy.hierarchy import reports, roster, transfers
 from growy.hierarchy.chains import Chains
-from growy.hierarchy.effects import AlternativeRoute, Effects, Note, Persist, StopHere, Take, Tell
+from growy.hierarchy.effects import Effects, Persist, StopHere, Take, Tell
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.realm import Realm, TransferPlan
 from growy.hierarchy.relay import Relay
-from growy.model.audit import AuditSeverity
-from growy.model.errors import GrowyError
+from growy.hierarchy.wishes import Wishes
 from growy.model.hierarchy import (
     GOD,
     ChainType,
@@ -31,7 +30,6 @@ from growy.model.hierarchy import (
 from growy.model.time import Moment
 from growy.model.tree_messages import (
     ChainResponse,
-    CrossResponse,
     Pass,
     Passed,
     PassRequest,
@@ -45,7 +43,6 @@ from growy.model.tree_messages import (
 )
 
 TICK_S = 1.0
-PETITIONS_KEPT = 256
 
 
 class God:
@@ -89,7 +86,7 @@ class God:
         chains = list(chains)
         self._moving = [one for one in chains if one.step is not None]
         self._chains = Chains(god_id, instance, [one for one in chains if one.step is None], moment)
-        self._petitions: dict[tuple[NodeId, str], None] = {}
+        self._wishes = Wishes(self._realm, self._chains, fresh_id)
         self.relay = Relay(terms, boot)
         self._tick_at = moment.clock
 
@@ -151,7 +148,7 @@ class God:
                 transfers.advance(realm, transfer, moment, out)
             self._removed(moment, out)
             for late in self._chains.tick(moment, out):
-                self._carried(late, success=False, message="time-out", out=out)
+                self._wishes.carried(late, success=False, message="time-out", out=out)
         out += self.relay.tick(moment.clock)
         return self._done(out)
 
@@ -165,11 +162,13 @@ class God:
             case ChainResponse():
                 ended = self._chains.heard(sender, message, moment, out)
                 if ended is not None:
-                    self._carried(ended, success=bool(message.success), message=message.message, out=out)
+                    self._wishes.carried(
+                        ended, success=bool(message.success), message=message.message, out=out
+                    )
             case Petition():
-                self._petitioned(sender, message, moment, out)
+                self._wishes.petitioned(sender, message, moment, out)
             case Reroute():
-                self._rerouted(sender, message, moment, out)
+                self._wishes.rerouted(sender, message, moment, out)
             case PassRequest():
                 out.append(Tell(sender, self._pass(sender, message, moment.clock)))
             case Pass():
@@ -275,7 +274,7 @@ class God:
             transfers.cancel(self._realm, transfer, moment, out)
         else:
             ended = self._chains.cancel(command_id, moment, out)
-            self._carried(ended, success=False, message="cancelled", out=out)
+            self._wishes.carried(ended, success=False, message="cancelled", out=out)
         return self._done(out)
 
     def command(
@@ -338,66 +337,6 @@ class God:
     def _removed(self, moment: Moment, out: Effects) -> None:
         for kaiser_id in roster.leaving(self._realm, self._fresh_id, moment, out):
             self._chains.node_gone(kaiser_id, moment, out)
-
-    def _petitioned(self, sender: NodeId, petition: Petition, moment: Moment, out: Effects) -> None:
-        record = self._realm.records.get(petition.esp_id)
-        key = (sender, petition.petition_id)
-        if record is None or sender not in self._realm.nodes or key in self._petitions:
-            return
-        self._petitions[key] = None
-        if len(self._petitions) > PETITIONS_KEPT:
-            del self._petitions[next(iter(self._petitions))]
-        plan = TransferPlan(
-            from_owner=record.owner,
-            to_owner=petition.to_owner,
-            reason=petition.reason or "petition",
-            wisher=sender,
-        )
-        try:
-            transfers.begin(
-                self._realm,
-                self._fresh_id(),
-                petition.esp_id,
-                plan,
-                moment,
-                out,
-                issued_by=f"kaiser:{sender}",
-            )
-        except GrowyError as error:
-            out.append(
-                Note(
-                    event_type="ownership_conflict",
-                    message=f"{sender} wanted {petition.esp_id} to go to {petition.to_owner}: {error}",
-                    source_id=petition.esp_id,
-                    severity=AuditSeverity.WARNING,
-                    details=error.details,
-                )
-            )
-
-    def _rerouted(self, sender: NodeId, message: Reroute, moment: Moment, out: Effects) -> None:
-        """What two Kaisers could not settle directly."""
-        chain_id = f"{sender}/{message.command_id}"
-        if sender not in self._realm.nodes or any(one.command_id == chain_id for one in self._chains.live):
-            return
-        if message.target not in self._realm.nodes:
-            gone = f"there is no Kaiser {message.target}"
-            out.append(
-                Tell(sender, CrossResponse(command_id=message.command_id, success=False, message=gone))
-            )
-            return
-        out.append(AlternativeRoute(source=sender, target=message.target, command_type=message.command_type))
-        data = {"source_kaiser": sender, "command_type": message.command_type, "data": dict(message.data)}
-        self._chains.open(chain_id, message.target, ChainType.CROSS_KAISER, data, moment, out)
-
-    def _carried(self, chain: CommandChain, *, success: bool, message: str, out: Effects) -> None:
-        """A command that God carried from one Kaiser to another has ended."""
-        if chain.command_type is not ChainType.CROSS_KAISER:
-            return
-        source, _, command_id = chain.command_id.partition("/")
-        response = CrossResponse(
-            command_id=command_id, success=success, message=message, data=chain.response_data
-        )
-        out.append(Tell(source, response))
 
     def _pass(self, home: NodeId, request: PassRequest, now: float) -> Pass:
         realm = self._realm

@@ -1,7 +1,7 @@
 """The devices that a Kaiser owns, is about to own, or lets go of: one small state machine each. Pure.
 
-A hold is of one epoch. Under an epoch that was let go of, nothing is ever done again; under one whose lease has run out,
-nothing until there is a new lease.
+A hold is of one epoch. Under an epoch that was let go of, nothing is ever done again; under one whose lease has run
+out, nothing until there is a new lease.
 """
 
 from __future__ import annotations

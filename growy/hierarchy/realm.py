@@ -1,7 +1,7 @@
 """What God knows: nodes, whose each device is, until when each may be leased out, which transfers are under way. Pure.
 
-`records`, `nodes` and chains stand on the disk; everything else is of this start. What the former start may have promised
-is assumed: every lease on record is out, every pass of God's own is out.
+`records`, `nodes` and chains stand on the disk; everything else is of this start. What the former start may have
+promised is assumed: every lease on record is out, every pass of God's own is out.
 """
 
 from __future__ import annotations
@@ -242,8 +242,8 @@ class Realm:
         *,
         chain: CommandChain | None = None,
     ) -> None:
-        """A new owner under a new epoch: on disk, then told. The caller has made sure that the device is free, or is the
-        same node's."""
+        """A new owner under a new epoch: on disk, then told. The caller has made sure that the device is free, or
+        is the same node's."""
         old = self.records[esp_id]
         record = msgspec.structs.replace(
             old,

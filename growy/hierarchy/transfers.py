@@ -101,7 +101,8 @@ def approve(realm: Realm, command_id: str, moment: Moment, out: Effects) -> None
 
 
 def cancel(realm: Realm, transfer: Transfer, moment: Moment, out: Effects) -> None:
-    """Before the old owner was asked: it is as if it had never been. After that the device goes back under another epoch.
+    """Before the old owner was asked: it is as if it had never been. After that the device goes back, under another
+    epoch.
 
     Raises:
         ChainEnded: the new owner has it already.

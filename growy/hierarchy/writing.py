@@ -1,4 +1,4 @@
-"""What a core wants kept, as the store writes it: one transaction, so one `Persist` is there whole or not at all. Pure."""
+"""What a core wants kept, as the store writes it: one transaction, so one `Persist` is there whole or not at all."""
 
 from __future__ import annotations
 

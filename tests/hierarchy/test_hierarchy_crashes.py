@@ -1,5 +1,5 @@
-"""A transfer in which anybody dies at any moment: after each effect of each party, once. By the rules of docs/hierarchy.md
-it is gone on with or taken back, and no output changes.
+"""A transfer in which anybody dies at any moment: after each effect of each party, once. By the rules of
+docs/hierarchy.md it is gone on with or taken back, and no output changes.
 """
 
 from __future__ import annotations
@@ -7,7 +7,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from tree_world import TERMS, Counts, World
+from tree_things import TERMS, Counts
+from tree_world import World
 
 from growy.hierarchy.god import God
 from growy.model.hierarchy import GOD

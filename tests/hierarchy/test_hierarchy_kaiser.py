@@ -1,4 +1,4 @@
-"""A Kaiser follows its own God and no other, believes no answer to another life's question, and knows when it is alone."""
+"""A Kaiser follows its own God alone, believes no answer to another life's question, and knows when it is alone."""
 
 from __future__ import annotations
 

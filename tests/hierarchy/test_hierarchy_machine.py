@@ -1,6 +1,6 @@
 """One owner per device, whatever happens: God, three Kaisers and five devices against lost, doubled, late and reordered
-messages, partitions, crashes in the midst of a step, clocks that run one percent fast or slow, processes that stand still.
-What must hold is in `tree_judge`.
+messages, partitions, crashes in the midst of a step, disks restored from old copies, clocks that run one percent fast
+or slow, processes that stand still. What must hold is in `tree_judge`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from tree_moves import MOVES, play
-from tree_world import Counts
+from tree_things import Counts
 
 PROMISED, LONG = 200_000, 4_000_000
 LENGTH = 60

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from tree_judge import Violated
 from tree_moves import MOVES, play
-from tree_world import Counts
+from tree_things import Counts
 
 from growy.hierarchy.effects import Effects, Persist
 from growy.hierarchy.god import God

@@ -1,5 +1,5 @@
-"""Who sees all nodes, all disks and true time at once, and says what must never be: two owners, a command of one who has
-lost the device, something told that is not on the disk, an output that a hand-over has changed.
+"""Who sees all nodes, all disks and true time at once, and says what must never be: two owners, a command of one who
+has lost the device, something told that is not on the disk, an output that a hand-over has changed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from growy.model.hierarchy import GOD, Ownership
 from growy.model.tree_messages import Orders, RelayAnswer, TreeMessage
 
 if TYPE_CHECKING:
-    from tree_world import Process, World
+    from tree_things import Process
+    from tree_world import World
 
 
 START_MS = 1_780_000_000_000

@@ -1,5 +1,5 @@
-"""What may happen in the world of the tree. Each takes one number, out of which everything else is made: so a history is a
-short list that can be shrunk and told again.
+"""What may happen in the world of the tree. Each takes one number, out of which everything else is made: so a history
+is a short list that can be shrunk and told again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tree_world import ESPS, KAISERS, NODES, Counts, Weather, World
+from tree_things import ESPS, KAISERS, NODES, Counts, Weather
+from tree_world import World
 
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Kaiser

@@ -6,13 +6,15 @@ import itertools
 from collections.abc import Iterable
 from typing import TypeVar
 
-from growy.hierarchy.effects import Effect, Effects, Tell
+import msgspec
+
+from growy.hierarchy.effects import Effect, Effects, Persist, Tell
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.leases import Terms
-from growy.model.hierarchy import CommandChain, Node, Ownership
+from growy.model.hierarchy import GOD, CommandChain, HandedOver, HeldOutput, Node, NodeState, Ownership
 from growy.model.time import Moment
-from growy.model.tree_messages import Orders, Report, TreeMessage
+from growy.model.tree_messages import MessageId, Orders, Report, TreeMessage
 
 E = TypeVar("E", bound=Effect)
 M = TypeVar("M", bound=TreeMessage)
@@ -77,3 +79,30 @@ def report(effects: Effects) -> Report:
 def orders(effects: Effects) -> Orders:
     """The last ones."""
     return said(effects, Orders)[-1]
+
+
+ONLINE = (
+    Node(kaiser_id="k1", instance="i-k1", state=NodeState.ONLINE),
+    Node(kaiser_id="k2", instance="i-k2", state=NodeState.ONLINE),
+)
+LAST_WORDS = HandedOver(taken_ms=1, outputs=(HeldOutput(gpio=26, value=1.0),))
+
+
+def owned(owner: str = "k1", epoch: int = 7, esp_id: str = ESP) -> Ownership:
+    return Ownership(esp_id=esp_id, owner=owner, epoch=epoch, lease_s=30.0, home=GOD)
+
+
+def written(effects: Effects) -> list[tuple[str, int]]:
+    """Owner and epoch of the records that go to the disk."""
+    return [(record.owner, record.epoch) for one in of(effects, Persist) for record in one.records]
+
+
+def reports(one: God, kaiser_id: str, number: int, clock: float, **what: object) -> Effects:
+    given = {
+        "kaiser_id": kaiser_id,
+        "instance": f"i-{kaiser_id}",
+        "god_id": GOD_ID,
+        "god_instance": "god-1",
+        "id": MessageId(1, number),
+    }
+    return one.heard(kaiser_id, msgspec.convert({**given, **what}, Report, from_attributes=True), at(clock))

@@ -1,5 +1,5 @@
-"""Several Pis in growy.db: everything comes back as it was written, an epoch never falls, and the tables have the names and
-columns that others read."""
+"""Several Pis in growy.db: everything comes back as it was written, an epoch never falls, and the tables have the names
+and columns that others read."""
 
 from __future__ import annotations
 
@@ -225,9 +225,9 @@ async def test_what_cannot_be_understood_is_an_error_and_never_nothing(
     db.close()
 
     async with opener() as store:
+        read = store.kaisers if named.startswith("Kaiser") else store.command_chains
         with pytest.raises(StoreError, match=named):
-            await store.kaisers()
-            await store.command_chains()
+            await read()
 
 
 words = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=10)
