@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from tree_moves import MOVES, play
 from tree_things import Counts
 
-PROMISED, LONG = 200_000, 4_000_000
+PROMISED, LONG = 300_000, 6_000_000
 LENGTH = 60
 
 

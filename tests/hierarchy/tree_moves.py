@@ -250,6 +250,7 @@ MOVES = [name for name, (_, weight) in _MOVES.items() for _ in range(weight)]
 def play(seed: int, history: list[tuple[str, int]], counts: Counts) -> None:
     """A whole history, and how it settles."""
     world = World(seed, counts)
+    world.stormy()
     for name, number in history:
         _MOVES[name][0](world, Choice(number))
     world.end()

@@ -92,6 +92,11 @@ class World:
                 self.homes[esp_id] = self.dice.choice(NODES)
                 self.heard_at(esp_id)
 
+    def stormy(self) -> None:
+        """As networks are whose faults nobody has found yet: most goes well, some comes seconds late."""
+        if self.dice.random() < 0.7:
+            self.weather = Weather(loss=0.05, twice=0.05, stray=0.3, stray_s=3.0)
+
     # --- time and messages --------------------------------------------------------------------------------------------
 
     def at(self, when: float, what: Callable[[], None]) -> None:
