@@ -205,8 +205,9 @@ class God:
         return self._done(out)
 
     def found(self, esp_id: str, moment: Moment) -> Effects:
-        """A device was heard on God's own broker."""
+        """A device has begun a session on God's own broker."""
         out: Effects = []
+        self.relay.arrived(esp_id)
         reports.found(self._realm, esp_id, GOD, moment, out)
         return self._done(out)
 

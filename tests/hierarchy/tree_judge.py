@@ -12,7 +12,7 @@ from growy.hierarchy.effects import Carry, Persist, Take
 from growy.hierarchy.god import God
 from growy.hierarchy.holds import Phase
 from growy.hierarchy.kaiser import Kaiser
-from growy.model.hierarchy import GOD, Ownership
+from growy.model.hierarchy import GOD, Ownership, Stamp
 from growy.model.tree_messages import Orders, RelayAnswer, TreeMessage
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Judge:
         self.world = world
         self.rights: dict[str, dict[str, Right]] = {}
         """By device and Kaiser."""
+        self.last: dict[tuple[str, str], Stamp] = {}
         self.former: dict[str, Right] = {}
         """God's own, before its disk was replaced."""
         self.newest: dict[str, dict[str, int]] = {}
@@ -130,6 +131,13 @@ class Judge:
         for other, epoch in self.newest.get(esp_id, {}).items():
             if other != owner and epoch > carry.epoch:
                 raise Violated(f"{text}, after {other} had it under epoch {epoch}")
+
+    def in_order(self, esp_id: str, owner: str, stamp: Stamp) -> None:
+        """Of one owner, the later command is the last word, and none comes twice."""
+        last = self.last.get((esp_id, owner))
+        if last is not None and stamp <= last:
+            raise Violated(f"{self.world.now:.3f}: {stamp} of {owner} reached {esp_id} after {last}")
+        self.last[esp_id, owner] = stamp
 
     def taking(self, process: Process, take: Take) -> None:
         counts = self.world.counts

@@ -105,6 +105,13 @@ def a_node_is_started_anew(world: World, choice: Choice) -> None:
 
 def a_transfer_in_trouble(world: World, choice: Choice) -> None:
     """Whoever is about to lose or to get a device dies in the midst of it, and is there again at once."""
+    if choice.of((True, False)):
+        name = choice.of(NODES)
+        world.crash_in[name] = choice.of(range(20))
+        somebody_transfers(world, choice)
+        world.pass_time(4.0)
+        world.start(name)
+        return
     somebody_transfers(world, choice)
     world.pass_time(choice.of((0.0, 0.05, 0.2, 0.6, 1.2)))
     a_node_is_started_anew(world, choice)

@@ -42,7 +42,7 @@ from growy.hierarchy.effects import (
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.starts import next_count
-from growy.model.hierarchy import GOD, HandedOver, HeldOutput, Node
+from growy.model.hierarchy import GOD, HandedOver, HeldOutput, Node, Stamp
 from growy.model.time import Moment
 from growy.model.tree_messages import Documents, RelayCommand, TreeMessage
 
@@ -210,7 +210,11 @@ class World:
             case Carry():
                 self.counts.carried += 1
                 self.judge.carried(effect)
-                self.levels[effect.esp_id] = float(effect.payload)
+                if self.homes[effect.esp_id] != process.name:
+                    return  # nobody hears it: the device hangs elsewhere now
+                level, boot, number = effect.payload.split()
+                self.judge.in_order(effect.esp_id, effect.owner, Stamp(effect.epoch, int(boot), int(number)))
+                self.levels[effect.esp_id] = float(level)
             case Obey():
                 core = process.core
                 if isinstance(core, Kaiser):
@@ -371,6 +375,7 @@ class World:
             self.judge.carried(
                 Carry(esp_id=esp_id, tail="", payload=b"", epoch=stamp.epoch, owner=name), local=True
             )
+            self.judge.in_order(esp_id, name, stamp)
             self.levels[esp_id] = level
             return
         command = RelayCommand(
@@ -378,7 +383,7 @@ class World:
             esp_id=esp_id,
             stamp=stamp,
             tail="actuator/1/command",
-            payload=str(level).encode(),
+            payload=f"{level} {stamp.boot} {stamp.number}".encode(),
         )
         self.send(name, home, command)
 
