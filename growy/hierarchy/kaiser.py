@@ -167,7 +167,8 @@ class Kaiser:
         return [self._report(moment)] if self.holds.adopted(esp_id, epoch) else []
 
     def found(self, esp_id: str, moment: Moment) -> Effects:
-        """A device was heard on this node's broker."""
+        """A device has begun a session on this node's broker."""
+        self.relay.arrived(esp_id)
         if (
             esp_id in self._found
             or self.holds.home(esp_id) == self.identity.kaiser_id

@@ -84,8 +84,9 @@ class Relay:
             del self._away[esp_id]
 
     def arrived(self, esp_id: str) -> None:
-        """The device has begun a session here. Commands may have reached it elsewhere, so those that are still under way
-        to this node may be older than what it did last: nothing goes on before its owner has said where it stands."""
+        """The device has begun a session here. Commands may have reached it elsewhere, so those that are still under
+        way to this node may be older than what it did last: nothing goes on before its owner has said where it stands.
+        """
         away = self._away.get(esp_id)
         if away is not None:
             self._away[esp_id] = Away(away.owner, away.epoch, since=self._number)
