@@ -145,8 +145,9 @@ class Holds:
             return changed
         state = None
         if hold is not None:
-            # A new epoch for the same node: a hand-over that was taken back. What it left is what it finds.
-            state = hold.state if hold.phase is Phase.RELEASED else None
+            # The very next epoch for the same node: a hand-over that was taken back. What it left is what it finds.
+            back = hold.phase is Phase.RELEASED and offer.epoch == hold.epoch + 1
+            state = hold.state if back else None
             self._let_go(offer.esp_id, hold, out)
         self._holds[offer.esp_id] = Hold(
             offer.epoch, Phase.OFFERED, home=offer.home, version=offer.version, state=state

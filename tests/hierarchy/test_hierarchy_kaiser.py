@@ -275,6 +275,21 @@ def test_an_epoch_that_is_over_stays_over_whatever_is_still_under_way() -> None:
     assert node.stamp(ESP, at(17.2), off=True) is None
 
 
+@pytest.mark.parametrize(("epoch", "state"), [(8, LAST_WORDS), (9, None)])
+def test_what_it_left_is_what_it_finds_only_if_nobody_else_had_the_device_since(
+    epoch: int, state: HandedOver | None
+) -> None:
+    node = owner(10.0)
+    node.heard(GOD, from_god(revokes=(Revoke(esp_id=ESP, epoch=7),)), at(11.0))
+    node.surveyed(ESP, 7, LAST_WORDS, at(11.5))
+
+    asked = report(node.heard(GOD, from_god(offers=(Offer(esp_id=ESP, epoch=epoch, home="k1"),)), at(12.0)))
+    grant = Grant(esp_id=ESP, epoch=epoch, lease_s=30.0)
+    out = node.heard(GOD, from_god(asked.id, grants=(grant,)), at(12.1))
+
+    assert of(out, Take) == [Take(esp_id=ESP, epoch=epoch, state=state)]
+
+
 # --- commands -----------------------------------------------------------------------------------------------------
 
 
