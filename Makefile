@@ -12,7 +12,7 @@ demo: $(RUN)
 	@$(BIN)/growyd demo $(ARGS)
 
 test: $(DEV)
-	$(BIN)/pytest --numprocesses 3 $(ARGS)
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check growy sensor_libs tests bench
@@ -23,13 +23,17 @@ lint: $(DEV)
 bench: $(DEV)
 	$(BIN)/python -m bench.convert
 	$(BIN)/python -m bench.store
+	$(BIN)/python -m bench.migrate
 	$(BIN)/python -m bench.wire
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.fleet
+	$(BIN)/python -m bench.metrics
 	$(BIN)/python -m bench.rules
+	$(BIN)/python -m bench.login
 	$(BIN)/python -m bench.replay
 	$(BIN)/python -m bench.control
 	$(BIN)/python -m bench.ingest
+	$(BIN)/python -m bench.live
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "growyd needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.11 ..." % sys.version_info[:2])'

@@ -24,6 +24,7 @@ import trio
 from trio_websocket import ConnectionClosed, open_websocket_url
 
 from bench.brokers import RECOMMENDED, free_port, mosquitto
+from growy.cli.client import Daemon, UnixPlace
 
 ROOT = Path(__file__).parent.parent
 COMMIT_INTERVAL_S = 1.0
@@ -142,13 +143,16 @@ def cpu_of(pid: int) -> float:
 
 
 @contextmanager
-def live_client(port: int) -> Iterator[dict[str, int]]:
+def live_client(growyd: Growyd) -> Iterator[dict[str, int]]:
     """One WebSocket client that takes everything; yields its counter."""
     seen = {"messages": 0}
     stop = threading.Event()
+    with Daemon([UnixPlace(Path(growyd.socket))]) as daemon:
+        key = daemon.post("/api/v1/keys", {"name": "bench"})["key"]
+    url = f"ws://127.0.0.1:{growyd.web_port}/api/v1/ws/realtime/bench"
 
     async def listen() -> None:
-        async with open_websocket_url(f"ws://127.0.0.1:{port}/api/v1/ws/realtime/bench") as socket_:
+        async with open_websocket_url(url, extra_headers=[("X-API-Key", key)]) as socket_:
             await socket_.send_message('{"action":"subscribe","filters":{"types":["sensor_data"]}}')
             while not stop.is_set():
                 with trio.move_on_after(0.2):
@@ -199,7 +203,7 @@ def main(count: int) -> None:
         baseline = bare(port, count, folder)
     say(f"bare_paho_rate={baseline:.0f}/s")
     with growyd_on(RECOMMENDED) as (growyd, port):
-        with live_client(growyd.web_port) as seen:
+        with live_client(growyd) as seen:
             saturated(growyd, port, count // 5)  # warm: series made, plans resolved
             cpu = growyd.cpu_s()
             rate = saturated(growyd, port, count)

@@ -119,10 +119,14 @@ def swinging(number: int) -> float:
 
 def main() -> None:
     for name, condition in (("thresholds", threshold), ("mixed conditions", mixed)):
-        for how, value_at in (("nothing changes", steady), ("all thresholds switch", swinging)):
+        for how, value_at in (("nothing changes", steady), ("all turn", swinging)):
             engine, _ = engine_with(100, 1, condition)
             costs, bare = reading_costs(engine, 1, value_at), bare_costs(100, value_at)
-            report(f"100 {name} on one reading, {how}", costs, bare)
+            if value_at is swinging:
+                report(f"100 {name} on one reading, all turn true", costs[1::2], bare)
+                report(f"100 {name} on one reading, all turn false", costs[::2], bare)
+            else:
+                report(f"100 {name} on one reading, {how}", costs, bare)
     for name, condition in (("thresholds", threshold), ("mixed conditions", mixed)):
         engine, _ = engine_with(10_000, 1000, condition)
         costs, bare = reading_costs(engine, 1000, steady), bare_costs(10, steady)

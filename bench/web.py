@@ -12,16 +12,20 @@ import socket
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import trio
 
+from growy.broker.engine import Endpoint
+from growy.broker.logins import REMEMBERED, BrokerLogins
 from growy.config import ControlConfig, SensorsConfig, StoreConfig, WebConfig
 from growy.control.opening import open_control
 from growy.control.performing import Ways
 from growy.fleet.fleet import Fleet
 from growy.fleet.zones import Zones
+from growy.model.people import LOCAL, Role
 from growy.model.reading import NO_SEQ, Bus, Columns, SeriesKey
 from growy.model.time import Moment
 from growy.sensors.pool import SHIPPED_DIR, Pool
@@ -29,7 +33,9 @@ from growy.sensors.registry import Registry
 from growy.sensors.reload import Reloader
 from growy.sensors.staff import Staff
 from growy.store import open_store
+from growy.web.accounts.accounts import open_accounts
 from growy.web.app import App
+from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.server import open_web
@@ -48,9 +54,9 @@ PATHS = (
 WELL = Vitals(broker_connected=True, store_state="ok", workers=1, workers_alive=1)
 
 
-def load(port: int, path: str, results: multiprocessing.Queue[tuple[int, float, float]]) -> None:
+def load(port: int, path: str, key: str, results: multiprocessing.Queue[tuple[int, float, float]]) -> None:
     """Ask for SECONDS; report answers, seconds and the 99th percentile in ms."""
-    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nX-API-Key: {key}\r\n\r\n".encode()
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
     sent = [0.0] * CONNECTIONS
     took: list[float] = []
@@ -101,6 +107,10 @@ async def main() -> None:
             config, registry = SensorsConfig(), Registry()
             staff = Staff(config, registry)
             fleet = Fleet(auto_approve=True, send=lambda topic, payload, *, retain=False: True)
+            accounts = await open_accounts(
+                store, Path(folder), note=lambda entry: None, wall_ms=lambda: int(time.time() * 1000)
+            )
+            key, _ = await accounts.administration.add_key("bench", Role.ADMIN, caller=LOCAL)
             app = App(
                 node="god",
                 version="bench",
@@ -124,6 +134,17 @@ async def main() -> None:
                 ),
                 zones=Zones(store, (), lambda: int(time.time() * 1000)),
                 hub=hub,
+                broker_logins=BrokerLogins(
+                    Endpoint(host="127.0.0.1", port=1, client_id="bench"),
+                    None,
+                    remembered=None,
+                    remember=partial(store.set_keyed, REMEMBERED),
+                    note=lambda entry: None,
+                    connected=lambda: False,
+                    wall_ms=lambda: 0,
+                ),
+                accounts=accounts,
+                gate=Gate(accounts),
                 health=lambda: assess(WELL),
             )
             batches = [batch(ids, rng) for _ in range(300)]
@@ -134,7 +155,7 @@ async def main() -> None:
                 await nursery.start(web.run)
                 for path in PATHS:
                     results: multiprocessing.Queue[tuple[int, float, float]] = multiprocessing.Queue()
-                    asker = multiprocessing.Process(target=load, args=(web.port, path, results))
+                    asker = multiprocessing.Process(target=load, args=(web.port, path, key, results))
                     asker.start()
                     cpu = time.process_time()
                     count, seconds, p99_ms = await trio.to_thread.run_sync(results.get)
@@ -165,8 +186,8 @@ def measure_hub(hub: LiveHub, batches: list[Columns]) -> None:
             f"live hub, batch of {ROWS} rows, {clients} clients with {SERIES} series: {publish_us():.1f} us"
         )
     began = time.perf_counter()
-    sent = len(hub.take(feeds[0], 50))
-    print(f"live hub, {sent} messages made: {1e6 * (time.perf_counter() - began):.0f} us")
+    size = len(hub.take(feeds[0], 50))
+    print(f"live hub, 50 messages made, {size} bytes: {1e6 * (time.perf_counter() - began):.0f} us")
 
 
 if __name__ == "__main__":

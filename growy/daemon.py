@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import attrs
 import trio
@@ -21,7 +22,8 @@ from growy import __version__
 from growy.broker.embedded import open_embedded_broker
 from growy.broker.engine import Endpoint
 from growy.broker.link import Link
-from growy.broker.reconnect import Backoff
+from growy.broker.logins import REMEMBERED, BrokerLogins
+from growy.broker.mosquitto import mosquitto_of
 from growy.broker.survey import BrokerSurvey
 from growy.config import Config
 from growy.control.control import Control
@@ -47,12 +49,25 @@ from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
 from growy.sensors.pool import Pool, open_pool
 from growy.store.store import Store, open_store
+from growy.tree import (
+    ROLE_KAISER,
+    Tree,
+    backoff_of,
+    device_prefix,
+    endpoint_of,
+    listens_to,
+    open_tree,
+)
+from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.app import App
-from growy.web.health import Vitals, assess
+from growy.web.gate import Gate
+from growy.web.health import assess
 from growy.web.live import LiveHub
+from growy.web.premises import premises_of, vitals_of
 from growy.web.server import Web, open_web
+from growy.web.standing import standing
 from growy.wire.table import Message
-from growy.wire.topics import Topic, subscriptions
+from growy.wire.topics import Topic
 
 log = get_log(__name__)
 
@@ -80,8 +95,10 @@ class Daemon:
     control: Control
     hub: LiveHub
     web: Web
+    accounts: Accounts
     processed: ProcessedPublisher
     enhanced: EnhancedResponder
+    tree: Tree
     journal: FleetJournal
     audit: AuditTrail
     status: ServerStatus
@@ -98,12 +115,14 @@ async def run_daemon(
     config: Config,
     *,
     on_committed: Callable[[Columns], None] | None = None,
+    settings_file: Path | None = None,
     task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs until SIGTERM, SIGINT or `Daemon.stop`, then ends within five seconds with everything flushed.
 
     Args:
         on_committed: told of every batch that is on disk.
+        settings_file: where the settings came from, for the doctor.
 
     Raises:
         GrowyError: it cannot start; the message names what and the cure.
@@ -112,16 +131,17 @@ async def run_daemon(
     # 5 ms would make an emergency stop wait for several of them.
     sys.setswitchinterval(SWITCH_S)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        await _run(config, on_committed, signals, task_status)
+        await _run(config, on_committed, settings_file, signals, task_status)
 
 
 async def _run(
     config: Config,
     on_committed: Callable[[Columns], None] | None,
+    settings_file: Path | None,
     signals: AsyncIterator[int],
     task_status: trio.TaskStatus[Daemon],
 ) -> None:
-    async with open_daemon(config, on_committed) as daemon, trio.open_nursery() as core:
+    async with open_daemon(config, on_committed, settings_file) as daemon, trio.open_nursery() as core:
         await core.start(daemon.store.run)
         await core.start(daemon.pool.run)
         await core.start(daemon.intake.run)
@@ -130,9 +150,13 @@ async def _run(
         await core.start(daemon.control.run)
         await core.start(daemon.journal.run)
         await core.start(daemon.audit.run)
+        await core.start(daemon.accounts.run)
+        await core.start(daemon.tree.run)
         async with trio.open_nursery() as doors:
             await doors.start(daemon.web.run)
             await doors.start(daemon.link.run)
+            if daemon.tree.uplink is not None:
+                await doors.start(daemon.tree.uplink.run)
             if config.sensors.publish_processed:
                 await doors.start(daemon.processed.run)
             doors.start_soon(daemon.status.repeat, partial(daemon.link.publish, retain=True))
@@ -154,6 +178,7 @@ async def _run(
                 await daemon.intake.flush()
                 await daemon.control.flush()
                 await daemon.journal.write(everything=True)
+                await daemon.accounts.flush()
                 await daemon.audit.flush()
             log.info("growyd stops", flushed=not patience.cancelled_caught)
             doors.cancel_scope.cancel()
@@ -162,32 +187,39 @@ async def _run(
 
 @asynccontextmanager
 async def open_daemon(
-    config: Config, on_committed: Callable[[Columns], None] | None
+    config: Config,
+    on_committed: Callable[[Columns], None] | None = None,
+    settings_file: Path | None = None,
 ) -> AsyncIterator[Daemon]:
     """Opens and wires the parts, lowest floor first; nothing runs yet."""
     async with AsyncExitStack() as opened:
-        endpoint = endpoint_of(config)
+        endpoint = endpoint_of(config, config.broker.url, config.client_id, config.broker.ca_file)
         if config.broker.address.embedded:
             await opened.enter_async_context(open_embedded_broker(endpoint.host, endpoint.port))
         store = await opened.enter_async_context(
-            open_store(config.store, config.store_dir, history_rows=config.control.history_rows)
+            open_store(
+                config.store,
+                config.store_dir,
+                history_rows=config.control.history_rows,
+                ship=config.node.role == ROLE_KAISER,
+            )
         )
         pool = await opened.enter_async_context(open_pool(config.sensors, config.library_dir))
         rows = await store.device_rows()
 
         watchdog = Watchdog()
-        status = ServerStatus(config.node.kaiser_id, wall_ms)
-        hub = LiveHub(store.catalog, zone_of=lambda esp_id: fleet.zone_of(esp_id))
+        status = ServerStatus(device_prefix(config), wall_ms)
+        hub = LiveHub(
+            store.catalog,
+            zone_of=lambda esp_id: fleet.zone_of(esp_id),
+            recall=store.tail.newest,
+            standing=lambda: standing(fleet, control),
+        )
         link = Link(
             endpoint,
-            subscriptions=subscriptions(config.node.kaiser_id),
-            deliver=lambda delivery: intake.deliver(delivery),
-            backoff=Backoff(
-                config.broker.reconnect_min,
-                config.broker.reconnect_max,
-                config.broker.breaker_failures,
-                config.broker.breaker_pause,
-            ),
+            subscriptions=listens_to(config),
+            deliver=lambda delivery: tree.deliver(delivery),
+            backoff=backoff_of(config),
             wall_ms=wall_ms,
             will=status.will,
             hello=status.online,
@@ -196,9 +228,23 @@ async def open_daemon(
             beat=partial(watchdog.beat, "link"),
         )
         audit = AuditTrail(store)
+        tree = await open_tree(
+            config,
+            store,
+            pool,
+            control=lambda: control,
+            fleet=lambda: fleet,
+            link=lambda: link,
+            intake=lambda: intake,
+            hub=hub,
+            setups=lambda: setups,
+            hear=lambda topic, message, now_ms: hear(fleet, control, topic, message, now_ms),
+            note=audit.note,
+            wall_ms=wall_ms,
+        )
         fleet = Fleet(
             auto_approve=config.fleet.auto_approve,
-            send=link.send,
+            send=tree.estate.send,
             say_online=lambda: link.send(*status.online(), retain=True),
             tell=hub.publish_event,
             note=audit.note,
@@ -215,11 +261,11 @@ async def open_daemon(
             config.control,
             store,
             Ways(
-                send=link.send,
+                send=tree.estate.send,
                 tell=hub.publish_event,
                 note=audit.note,
-                view=fleet.view,
-                views=fleet.views,
+                view=tree.estate.view,
+                views=tree.estate.views,
                 moment=lambda: Moment(trio.current_time(), wall_ms()),
             ),
             broadcast_token=await store.keyed(BROADCAST_TOKEN) or "",
@@ -228,7 +274,7 @@ async def open_daemon(
         )
         setups = ConversionSetups(pool.registry, fleet.sensors_of)
         processed = ProcessedPublisher(
-            config.node.kaiser_id, store.catalog.get, partial(link.send, spare=True)
+            device_prefix(config), store.catalog.get, partial(link.send, spare=True)
         )
         enhanced = EnhancedResponder(pool, link.send, wall_ms)
         listeners: list[Callable[[Columns], None]] = [control.take, hub.publish_readings]
@@ -259,7 +305,10 @@ async def open_daemon(
             "processed": processed.statistics,
             "pi_enhanced": enhanced.statistics,
             "broker_findings": lambda: survey.findings,
+            **tree.parts(),
         }
+        accounts = await open_accounts(store, config.store_dir, note=audit.note, wall_ms=wall_ms)
+        parts["accounts"] = accounts.statistics
         app = App(
             node=config.node.kaiser_id,
             version=__version__,
@@ -270,7 +319,22 @@ async def open_daemon(
             control=control,
             zones=Zones(store, map(zone_of_row, await store.zone_rows()), wall_ms),
             hub=hub,
-            health=lambda: assess(vitals_of(config, store, pool, link, fleet)),
+            tree=tree.node,
+            health=lambda: assess(vitals_of(config, store, pool, link, fleet, watchdog)),
+            premises=partial(premises_of, config, settings_file, link, survey, started_s=time.monotonic()),
+            broker_logins=BrokerLogins(
+                endpoint,
+                mosquitto_of(config.broker),
+                remembered=await store.keyed(REMEMBERED),
+                remember=partial(store.set_keyed, REMEMBERED),
+                note=audit.note,
+                connected=lambda: link.connected,
+                wall_ms=wall_ms,
+            ),
+            accounts=accounts,
+            gate=Gate(accounts),
+            broker_login=endpoint.username is not None,
+            broker_tls=endpoint.tls,
             parts=parts,
         )
         web = await opened.enter_async_context(open_web(config.web, config.socket_path, app))
@@ -285,8 +349,10 @@ async def open_daemon(
             control=control,
             hub=hub,
             web=web,
+            accounts=accounts,
             processed=processed,
             enhanced=enhanced,
+            tree=tree,
             journal=journal,
             audit=audit,
             status=status,
@@ -324,43 +390,6 @@ def one_line(daemon: Daemon) -> str:
     stopped = f"EMERGENCY STOP ({control.emergency.in_force}), " if control.emergency.in_force else ""
     broker = "connected" if daemon.link.connected else "no broker"
     return f"{stopped}{broker}, {fleet.online} of {fleet.devices} devices online, {control.on} actuators on"
-
-
-def endpoint_of(config: Config) -> Endpoint:
-    """Where the broker is: the one named, or our own."""
-    url = config.broker.address
-    host, port = config.broker.embedded_address if url.embedded else (url.host, url.port)
-    return Endpoint(
-        host=host,
-        port=port,
-        client_id=config.client_id,
-        username=url.user,
-        password=url.password,
-        tls=url.tls,
-        ca_file=config.broker.ca_file or None,
-        keepalive_s=config.broker.keepalive,
-    )
-
-
-def vitals_of(config: Config, store: Store, pool: Pool, link: Link, fleet: Fleet) -> Vitals:
-    """What health is judged by."""
-    link_now, store_now, pool_now, fleet_now = (
-        link.statistics(),
-        store.statistics(),
-        pool.statistics(),
-        fleet.statistics(),
-    )
-    return Vitals(
-        broker_connected=link.connected,
-        broker=": ".join(filter(None, (link_now.broker, link_now.last_error))),
-        store_state=store_now.state,
-        store_error=store_now.last_error or "",
-        workers=config.sensors.workers,
-        workers_alive=pool_now.workers_alive,
-        set_aside=tuple(pool_now.set_aside),
-        devices=fleet_now.devices,
-        devices_online=fleet_now.online,
-    )
 
 
 async def stop_on_signal(signals: AsyncIterator[int], stop: trio.Event) -> None:

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from growy.model.errors import BrokerError, BrokerRefused
+from growy.model.errors import BrokerError, BrokerRefused, LoginRefused
 
 
 @attrs.frozen(kw_only=True)
@@ -93,6 +93,7 @@ _REFUSED = {
     "Client identifier not valid": "Choose another [broker] client_id",
     "Unsupported protocol version": "growyd speaks MQTT 3.1.1; the broker must too",
 }
+_WRONG_LOGIN = ("Not authorized", "Bad user name or password")
 
 
 class Engine:
@@ -154,7 +155,8 @@ class Engine:
         """Takes control frames from the broker.
 
         Raises:
-            BrokerRefused: CONNACK with a refusal.
+            LoginRefused: CONNACK says that user and password are wrong.
+            BrokerRefused: CONNACK with another refusal.
             BrokerError: paho gave the connection up.
         """
         self.tap.inbound += data
@@ -163,9 +165,8 @@ class Engine:
             code = self._client.loop_read()
             if self.connack is not None and self.connack.is_failure:
                 reason = str(self.connack)
-                raise BrokerRefused(
-                    f"The broker refused the connection: {reason}", cure=_REFUSED.get(reason, "")
-                )
+                kind = LoginRefused if reason in _WRONG_LOGIN else BrokerRefused
+                raise kind(f"The broker refused the connection: {reason}", cure=_REFUSED.get(reason, ""))
             self._check(code)
             if len(self.tap.inbound) == before:
                 break

@@ -21,8 +21,8 @@ PUBLISH = 0x30
 MAX_FRAME = 1 << 20
 """Of a larger message only the beginning is kept: no firmware sends over 8 KiB, and memory is not for the asking. It
 is handed on, so that it can be refused and acknowledged: unacknowledged it would come again first on every connect."""
-KEPT = 131_080
-"""What is kept of it: the longest topic, and 64 KiB of payload, which is more than any decoder takes."""
+KEPT = MAX_FRAME
+"""What is kept of it. Devices' messages are refused beyond 64 KiB; what other nodes send may be this long."""
 
 
 class ProtocolViolation(BrokerError):

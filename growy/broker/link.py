@@ -103,6 +103,7 @@ class Link:
         self._sessions_lost = 0
         self._failures = 0
         self._received = 0
+        self._last_message_ms: int | None = None
         self._received_bytes = 0
         self._acknowledged = 0
         self._sends_refused = 0
@@ -122,14 +123,19 @@ class Link:
         return LinkStatistics(
             state=self._state.value,
             broker=str(self._endpoint),
+            host=self._endpoint.host,
+            port=self._endpoint.port,
             connects=self._connects,
             failures=self._failures,
             breaker=self._backoff.breaker.value,
+            breaker_after=self._backoff.breaker_after,
             last_error=self._last_error,
             session_present=self._session_present,
             sessions_lost=self._sessions_lost,
+            subscriptions=len(self._subscriptions),
             messages_received=self._received,
             bytes_received=self._received_bytes + (connection.bytes_received if connection else 0),
+            last_message_ms=self._last_message_ms,
             messages_acknowledged=self._acknowledged,
             publishes_waiting=len(self._outbox),
             publishes_acknowledged=self._outbox.acknowledged,
@@ -262,7 +268,8 @@ class Link:
         if messages:
             self._received += len(messages)
             connection.paused_since = trio.current_time()
-            await self._deliver(Delivery(connection.epoch, messages, self._wall_ms(), trio.current_time()))
+            self._last_message_ms = now_ms = self._wall_ms()
+            await self._deliver(Delivery(connection.epoch, messages, now_ms, trio.current_time()))
             connection.paused_since = None
 
     def acknowledge(self, epoch: int, mids: Sequence[int]) -> bool:

@@ -19,15 +19,22 @@ class LinkState(enum.Enum):
 class LinkStatistics:
     state: str
     broker: str
+    host: str
+    port: int
     connects: int
     failures: int
     breaker: str
+    breaker_after: int
+    """Failures in a row that open it."""
     last_error: str | None
     session_present: bool
     sessions_lost: int
     """Reconnects at which the broker had forgotten us, and what it had queued."""
+    subscriptions: int
     messages_received: int
     bytes_received: int
+    last_message_ms: int | None
+    """When the last one came, Unix ms; None before the first."""
     messages_acknowledged: int
     publishes_waiting: int
     publishes_acknowledged: int

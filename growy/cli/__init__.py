@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Broker, daemon and simulated ESP32s in one process, live in the terminal.",
     ),
     "status": ("growy.cli.status:status", "How the daemon is: health, causes, figures of every part."),
+    "doctor": ("growy.cli.doctor:doctor", "Look at everything: what is wrong, and what to do about it."),
     "devices": (
         "growy.cli.devices:devices",
         "The ESP32s: list and show them, approve them, see how far their setup has come.",
@@ -56,6 +57,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("growy.cli.convert:convert", "Convert raw values as the daemon would."),
     "deadletters": ("growy.cli.deadletters:deadletters", "Messages that could not be used, with the reason."),
     "events": ("growy.cli.events:events", "What happened: decisions, faults, devices that came and went."),
+    "user": ("growy.cli.users:user", "Users: who may log in, and what they may do."),
+    "key": ("growy.cli.keys:key", "API keys: how devices and scripts show who they are."),
+    "login": (
+        "growy.cli.login:login",
+        "Log in at the growyd at URL. Commands with --url URL use it from then on.",
+    ),
+    "logout": ("growy.cli.login:logout", "Log out at the growyd at URL."),
+    "certs": (
+        "growy.cli.certs:certs",
+        "Make a local certificate authority and a certificate for HTTPS with this machine's names and addresses.",
+    ),
+    "broker": ("growy.cli.broker:broker", "The broker's logins: set one up, take one away."),
+    "migrate": (
+        "growy.cli.migrate:migrate",
+        "Take over the readings of the old server's growy_database.db.",
+    ),
     "simulate": ("growy.cli.simulate:simulate", "Simulated ESP32s against any MQTT broker."),
     "config": ("growy.cli.settings:config", "Check and show the settings."),
 }

@@ -10,7 +10,7 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
@@ -18,13 +18,20 @@ from urllib.parse import quote, urlencode, urlsplit
 import attrs
 
 from growy import __version__
+from growy.cli import logins
 from growy.cli.exits import DaemonRefused, DaemonUnreachable
 from growy.model.errors import ConfigError
 
 CONNECT_TIMEOUT_S = 5.0
+KEY_VARIABLE = "GROWYD_API_KEY"
+"""Environment variable with the API key for a daemon that is asked over TCP."""
+CA_VARIABLE = "GROWYD_CA_FILE"
+"""Environment variable with the file of the certificate authority that `growyd certs` has made."""
 NO_CONTENT = 204
+UNAUTHORIZED = 401
 PAGE_SIZE = 100
 """The API's largest page."""
+PIECE_BYTES = 65_536
 ANSWER_TIMEOUT_S = 60.0
 """A year of readings of a slow card takes its time."""
 CURE = (
@@ -57,25 +64,40 @@ class HttpPlace:
 
     host: str
     port: int
+    tls: bool = False
 
     @classmethod
     def parse(cls, url: str) -> HttpPlace:
         """Raises ConfigError: not a URL of growyd."""
         try:
             parts = urlsplit(url if "://" in url else f"http://{url}")
-            port = 80 if parts.port is None else parts.port
+            port = parts.port if parts.port is not None else 443 if parts.scheme == "https" else 80
         except ValueError:
             parts, port = urlsplit(""), 0
-        if parts.scheme != "http" or not parts.hostname or not port or parts.path not in ("", "/"):
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or not port
+            or parts.path not in ("", "/")
+        ):
             raise ConfigError(f"{url} is no address of growyd", cure="Write http://127.0.0.1:8000")
-        return cls(parts.hostname, port)
+        return cls(parts.hostname, port, parts.scheme == "https")
 
     def __str__(self) -> str:
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.tls else ''}://{host}:{self.port}"
 
     def connect(self) -> http.client.HTTPConnection:
         """Raises OSError."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=CONNECT_TIMEOUT_S)
+        if self.tls:
+            import ssl  # a tenth of the time that most commands take
+
+            trusted = ssl.create_default_context(cafile=os.environ.get(CA_VARIABLE))
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                self.host, self.port, timeout=CONNECT_TIMEOUT_S, context=trusted
+            )
+        else:
+            connection = http.client.HTTPConnection(self.host, self.port, timeout=CONNECT_TIMEOUT_S)
         connection.connect()
         return connection
 
@@ -136,32 +158,102 @@ class Daemon:
                 return items
             page += 1
 
+    def stream(self, path: str, query: Query | None = None) -> Iterator[bytes]:
+        """The answer piece by piece, as it comes. Raises DaemonUnreachable, also when it breaks off; DaemonRefused."""
+        target = _target(path, query)
+        response = self._send("GET", target, None)
+        if response.status == UNAUTHORIZED:
+            self._body(response, "GET", target)
+            if self._renew():
+                response = self._send("GET", target, None)
+        if response.status >= 400:
+            self._read(response.status, self._body(response, "GET", target))
+        while piece := self._body(response, "GET", target, PIECE_BYTES):
+            yield piece
+
     def post(self, path: str, body: object, query: Query | None = None) -> Any:
         """The JSON answer. Raises DaemonUnreachable, DaemonRefused."""
         return self._ask("POST", _target(path, query), json.dumps(body).encode())
+
+    def patch(self, path: str, body: object) -> Any:
+        """The JSON answer. Raises DaemonUnreachable, DaemonRefused."""
+        return self._ask("PATCH", _target(path, None), json.dumps(body).encode())
 
     def delete(self, path: str, query: Query | None = None) -> Any:
         """The JSON answer; `{}` where there is nothing to say. Raises DaemonUnreachable, DaemonRefused."""
         return self._ask("DELETE", _target(path, query), None)
 
     def _ask(self, method: str, target: str, body: bytes | None) -> Any:
+        status, answer = self._exchange(method, target, body)
+        # Not let in means that nothing was done: it may be asked again.
+        if status == UNAUTHORIZED and self._renew():
+            status, answer = self._exchange(method, target, body)
+        return self._read(status, answer)
+
+    def _credentials(self) -> dict[str, str]:
+        """For a port: the key of the environment, else who has logged in there. Never for the socket: its file is the
+        login."""
+        if not isinstance(self._place, HttpPlace):
+            return {}
+        if key := os.environ.get(KEY_VARIABLE):
+            return {"X-API-Key": key}
+        tokens = logins.of(str(self._place))
+        return {} if tokens is None else {"Authorization": f"Bearer {tokens.access}"}
+
+    def _renew(self) -> bool:
+        """Whether the login of this place has got new tokens."""
+        if not isinstance(self._place, HttpPlace) or os.environ.get(KEY_VARIABLE):
+            return False
+
+        def refreshed(old: logins.Login) -> logins.Login | None:
+            body = json.dumps({"refresh_token": old.refresh}).encode()
+            status, answer = self._exchange("POST", "/api/v1/auth/refresh", body, anonymous=True)
+            if status >= 400:
+                return None
+            tokens = self._read(status, answer)["tokens"]
+            return logins.Login(old.username, tokens["access_token"], tokens["refresh_token"])
+
+        return logins.renew(str(self._place), refreshed)
+
+    def _exchange(
+        self, method: str, target: str, body: bytes | None, *, anonymous: bool = False
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer. Raises DaemonUnreachable."""
+        response = self._send(method, target, body, anonymous=anonymous)
+        answer = self._body(response, method, target)
+        if response.will_close:
+            self.close()
+        return response.status, answer
+
+    def _send(
+        self, method: str, target: str, body: bytes | None, *, anonymous: bool = False
+    ) -> http.client.HTTPResponse:
         connection = self._connected()
         headers = {"Accept": "application/json", "User-Agent": f"growyd-cli/{__version__}"}
+        if not anonymous:
+            headers |= self._credentials()
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
             connection.request(method, target, body, headers)
-            response = connection.getresponse()
-            answer = response.read()
+            return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise DaemonUnreachable(
-                f"The daemon at {self._place} did not answer {method} {target}: {_reason(error)}",
-                cure="If it keeps so, look at its log: journalctl -u growyd",
-            ) from error
-        if response.will_close:
-            self.close()
-        return self._read(response.status, answer)
+            raise self._silent(method, target, error) from error
+
+    def _body(
+        self, response: http.client.HTTPResponse, method: str, target: str, most: int | None = None
+    ) -> bytes:
+        try:
+            return response.read(most)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._silent(method, target, error) from error
+
+    def _silent(self, method: str, target: str, error: Exception) -> DaemonUnreachable:
+        self.close()
+        return DaemonUnreachable(
+            f"The daemon at {self._place} did not answer {method} {target}: {_reason(error)}",
+            cure="If it keeps so, look at its log: journalctl -u growyd",
+        )
 
     def _read(self, status: int, answer: bytes) -> Any:
         if status == NO_CONTENT:
@@ -178,7 +270,10 @@ class Daemon:
                 f"{self._place} answers with HTTP {status}, but not as growyd does",
                 cure="Another program may have this port. " + CURE,
             )
-        raise DaemonRefused(str(error.get("message", f"HTTP {status}")), str(error.get("code", "")))
+        message = str(error.get("message", f"HTTP {status}"))
+        if status == UNAUTHORIZED and isinstance(self._place, HttpPlace):
+            message += f". Log in with `growyd login {self._place}`, or set {KEY_VARIABLE}"
+        raise DaemonRefused(message, str(error.get("code", "")))
 
     def _connected(self) -> http.client.HTTPConnection:
         if self._connection is not None:

@@ -6,6 +6,7 @@ has, then the store is counted, then the daemon stops.
 
 from __future__ import annotations
 
+import secrets
 import signal
 import sys
 import time
@@ -23,6 +24,7 @@ from growy.cli.demo_view import DemoDevice, DemoSnapshot, live, progress
 from growy.cli.output import output_failed
 from growy.config import BrokerScheme, BrokerUrl, Config, load_config
 from growy.daemon import Daemon, run_daemon
+from growy.model.people import Peer
 from growy.model.reading import NO_SEQ, Bus, Columns
 from growy.ops.latency import LatencyWindow
 from growy.ops.log import configure_logging
@@ -149,6 +151,7 @@ async def run_demo(options: DemoOptions) -> DemoSnapshot:
                 partial(run_daemon, options.config(), on_committed=witness.committed)
             )
             witness.watch(daemon)
+            await tell_login(daemon)
             async with trio.open_nursery() as beside:
                 async with trio.open_nursery() as flight:
                     fleet: SimFleet = await flight.start(run_fleet, options.simulation())
@@ -162,6 +165,18 @@ async def run_demo(options: DemoOptions) -> DemoSnapshot:
             show(final)
             daemon.stop.set()
     return final
+
+
+async def tell_login(daemon: Daemon) -> None:
+    """Makes an administrator that lives as long as the databases do, and says how to be it. Where there are users
+    already, they log in as ever."""
+    logins = daemon.accounts.logins
+    if not logins.setup_required:
+        return
+    password = secrets.token_urlsafe(9)
+    tokens, user = await logins.setup("demo", None, "", password, code="", peer=Peer("", local=True))
+    tell(f"Look at it: {daemon.web.url}/#token={tokens.access}")
+    tell(f"Or log in as {user.username} with the password {password}")
 
 
 async def obey_signals(fleet: SimFleet) -> None:
@@ -292,9 +307,13 @@ def _digits(value: float) -> str:
 
 
 def say(now: DemoSnapshot) -> None:
+    tell(progress(now))
+
+
+def tell(line: str) -> None:
     """One line. Raises OutputFailed: whoever read it has gone (`growyd demo | head`)."""
     try:
-        print(progress(now), flush=True)
+        print(line, flush=True)
     except OSError as error:
         raise output_failed(error) from error
 

@@ -132,5 +132,5 @@ def find_daemon(config_file: Path | None, socket: Path | None, url: str | None) 
     if config.socket_path is not None:
         places.append(UnixPlace(config.socket_path))
     if config.web.port:
-        places.append(HttpPlace(config.web.host, config.web.port))
+        places.append(HttpPlace(config.web.host, config.web.port, bool(config.web.cert_file)))
     return Daemon(places)

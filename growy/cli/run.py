@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -27,8 +28,9 @@ def run(config_file: Path | None, broker: str | None, data_dir: Path | None, por
     from functools import partial
 
     from growy.cli.running import run_trio
+    from growy.config.load import find_file
     from growy.daemon import run_daemon
     from growy.ops.log import configure_logging
 
     configure_logging(config.log.level, config.log.format)
-    run_trio(partial(run_daemon, config))
+    run_trio(partial(run_daemon, config, settings_file=find_file(config_file, os.environ)))

@@ -103,16 +103,22 @@ def join_host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def require_loopback(host: str) -> None:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def require_address(host: str) -> None:
     """Raises:
-    ValueError: when others than this machine could reach the address.
+    ValueError: it is no address that could be listened on.
     """
     try:
-        loopback = ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
-        loopback = host == "localhost"
-    if not loopback:
-        raise ValueError(
-            f'must be 127.0.0.1, ::1 or localhost as long as there is no login, is "{host}"; '
-            "from elsewhere, use an SSH tunnel: ssh -L 8000:127.0.0.1:8000 pi"
-        )
+        if host != "localhost":
+            raise ValueError(
+                f'must be an IP address: 127.0.0.1 for this machine only, 0.0.0.0 for everybody, is "{host}"'
+            ) from None

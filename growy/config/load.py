@@ -97,10 +97,16 @@ def load(
         except ValueError as error:
             # Each value is right by itself; a rule between two of them is broken. It names the setting.
             faults.append(f"{section}.{error}")
-    if faults:
+    config: Config | None = None
+    if not faults:
+        try:
+            config = Config(**sections)
+        except ValueError as error:  # a rule between two sections
+            faults.append(str(error))
+    if config is None:
         number = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
         raise ConfigError(f"The settings have {number}", tuple(faults), cure=CURE)
-    return Loaded(Config(**sections), origin)
+    return Loaded(config, origin)
 
 
 def _taken(setting: Setting, given: _Given) -> tuple[object, str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import attrs
 
-from growy.config.broker_url import BrokerUrl, mask_url, parse_listen, require_loopback
+from growy.config.broker_url import BrokerUrl, mask_url, parse_listen, require_address
+from growy.config.origins import parse_origins
 from growy.config.setting import setting
 from growy.config.webhooks import parse_webhooks
 
@@ -19,9 +20,20 @@ from growy.config.webhooks import parse_webhooks
 class NodeConfig:
     """[node]: who this Pi is."""
 
+    role: str = setting(
+        "god",
+        "god: a Pi that is alone, or the one that others follow. kaiser: it follows the God at [uplink].",
+        one_of=("god", "kaiser"),
+    )
+    god_id: str = setting(
+        "god_pi_central",
+        "Name of the God. A Kaiser follows no other.",
+        matches=r"[A-Za-z0-9_-]{1,63}",
+    )
     kaiser_id: str = setting(
         "god",
-        "Topic prefix of this node: kaiser/{kaiser_id}/... The firmware's default is god.",
+        "Name of this node, and of a God the topic prefix of its devices: kaiser/{kaiser_id}/... The firmware's "
+        "default is god. A Kaiser hears its devices under any prefix, and must have a name of its own.",
         matches=r"[A-Za-z0-9_-]{1,63}",
     )
     data_dir: Path = setting(  # noqa: RUF009 - `setting` makes an attrs field, as for the others
@@ -50,6 +62,15 @@ class BrokerConfig:
     )
     ca_file: str = setting("", "CA certificate for mqtts://; default the system's.")
     keepalive: int = setting(60, "MQTT keep-alive, seconds.", at_least=5, at_most=3600)
+    password_file: str = setting(
+        "/etc/mosquitto/growyd/passwd",
+        "Mosquitto's password_file, for logins set up through growyd, which must be able to write its folder.",
+    )
+    pid_file: str = setting(
+        "",
+        "Mosquitto's pid_file, if growyd may signal it: then growyd itself makes it read a changed password file. "
+        "Empty: growyd-mosquitto.path of systemd does.",
+    )
     inflight_window: int = setting(
         0,
         "How many unacknowledged messages the broker sends ahead (Mosquitto: max_inflight_messages). "
@@ -126,6 +147,14 @@ class StoreConfig:
         20_000, "Entries of the audit trail kept; the oldest go first.", at_least=100, at_most=200_000
     )
     min_free_mb: int = setting(20, "Less free disk than this counts as full.", at_least=0, at_most=1_000_000)
+    card_endurance_tb: float = setting(
+        10.0,
+        "How much may be written to the card or disk in its life, terabytes, for `growyd doctor`; 0 says nothing. "
+        "Makers of ordinary cards do not say: 10 is what 32 GB bear that are overwritten 300 times. Cards made for "
+        "endurance bear ten times that, SSDs say theirs (TBW).",
+        at_least=0,
+        at_most=100_000,
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -155,21 +184,36 @@ class WebConfig:
     """[web]: HTTP and WebSocket, one port."""
 
     host: str = setting(
-        "127.0.0.1", "Address to listen on. Loopback only until login exists.", check=require_loopback
+        "127.0.0.1",
+        "Address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 for everybody in the network.",
+        check=require_address,
     )
     port: int = setting(8000, "Port for HTTP and WebSocket; 0 picks a free one.", at_least=0, at_most=65535)
     socket: str = setting(
         "", "Unix socket for the local CLI; default {node.data_dir}/growyd.sock, - for none."
     )
+    cert_file: str = setting("", "Certificate for HTTPS, PEM; with key_file. `growyd certs` makes both.")
+    key_file: str = setting("", "Key of the certificate, PEM, readable for growyd alone.")
     max_connections: int = setting(200, "Open connections at most.", at_least=1, at_most=10_000)
     max_header: int = setting(16_384, "Request line and headers, bytes.", at_least=1024, at_most=1_048_576)
     max_body: int = setting(1_048_576, "Request body, bytes.", at_least=1024, at_most=67_108_864)
+    cors_origins: str = setting(
+        "",
+        "Web pages from elsewhere that may use growyd: origins (https://grow.example, http://192.168.1.9:5173), "
+        "separated by commas. None: only pages that growyd itself serves.",
+        check=parse_origins,
+    )
     header_timeout: float = setting(
         10.0, "A client must have sent its headers within this, seconds.", above=0, at_most=3600
     )
     idle_timeout: float = setting(
         60.0, "An idle keep-alive connection is closed after this, seconds.", above=0, at_most=86_400
     )
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """`cors_origins` in its parts, lower-case."""
+        return parse_origins(self.cors_origins)
 
 
 @attrs.frozen(kw_only=True)
@@ -239,6 +283,55 @@ class ControlConfig:
 
 
 @attrs.frozen(kw_only=True)
+class UplinkConfig:
+    """[uplink]: the way from a Kaiser to its God."""
+
+    url: str = setting(
+        "",
+        "The God's broker: mqtt://user:pw@host:port or mqtts://... Needed where node.role is kaiser.",
+        check=lambda text: BrokerUrl.parse(text) if text else None,
+        mask=mask_url,
+    )
+    ca_file: str = setting("", "CA certificate for mqtts://; default the system's.")
+    rate_kb: int = setting(
+        64,
+        "Kilobytes a second at most in which readings travel to God, on average.",
+        at_least=1,
+        at_most=100_000,
+    )
+    backlog_mb: int = setting(
+        1024,
+        "How much is kept for a God that is away. What is beyond it stays here and is not sent.",
+        at_least=1,
+        at_most=1_000_000,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class HierarchyConfig:
+    """[hierarchy]: what God and Kaisers agree on. All nodes of a tree need the same."""
+
+    lease: float = setting(
+        120.0,
+        "So long a Kaiser that is cut off from its God goes on regulating, seconds. Then it switches off what it owns, "
+        "and another may have it.",
+        at_least=1,
+        at_most=86_400,
+    )
+    fence: float = setting(3.0, "So long before that it switches off, seconds.", above=0, at_most=60)
+    report: float = setting(
+        5.0, "How often a Kaiser reports, and renews its leases, seconds.", above=0, at_most=600
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.fence + self.report >= self.lease:
+            raise ValueError(
+                f"lease: must be longer than fence and report together ({self.fence + self.report:g}), "
+                f"is {self.lease:g}"
+            )
+
+
+@attrs.frozen(kw_only=True)
 class LogConfig:
     """[log]: structured logs."""
 
@@ -263,7 +356,15 @@ class Config:
     web: WebConfig = attrs.field(factory=WebConfig)
     fleet: FleetConfig = attrs.field(factory=FleetConfig)
     control: ControlConfig = attrs.field(factory=ControlConfig)
+    uplink: UplinkConfig = attrs.field(factory=UplinkConfig)
+    hierarchy: HierarchyConfig = attrs.field(factory=HierarchyConfig)
     log: LogConfig = attrs.field(factory=LogConfig)
+
+    def __attrs_post_init__(self) -> None:
+        if self.node.role == "kaiser" and self.node.kaiser_id == "god":
+            raise ValueError("node.kaiser_id: a Kaiser needs a name of its own, not god")
+        if self.node.role == "kaiser" and not self.uplink.url:
+            raise ValueError("uplink.url: a Kaiser needs the address of its God's broker")
 
     @property
     def store_dir(self) -> Path:

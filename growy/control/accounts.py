@@ -37,6 +37,10 @@ class Accounts:
         """What growy.db holds, before any device is met."""
         self._stored = dict(ledgers)
 
+    def take_over(self, ledgers: Mapping[ActuatorKey, Ledger]) -> None:
+        """What another process has kept, of actuators that are about to be met."""
+        self._stored |= ledgers
+
     def __contains__(self, key: ActuatorKey) -> bool:
         return key in self._accounts
 

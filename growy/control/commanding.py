@@ -52,6 +52,7 @@ class Commanding(Performing):
 
         Args:
             value: of PWM, 0-1.
+            by: who, as `Caller.by` names them.
             duration_s: 0: an ON ends with the longest run that its setup allows, an OFF holds until something else is
                 said.
             wait_s: how long the device's answer is waited for.
@@ -85,7 +86,7 @@ class Commanding(Performing):
             value=wanted,
             since=moment.clock,
             until=moment.clock + ends_s,
-            issued_by=f"user:{by}",
+            issued_by=by,
             execution=correlation_id,
         )
         self._kept_claims[actuator] = claim
@@ -140,6 +141,12 @@ class Commanding(Performing):
         for claim in claims:
             self._kept_claims[claim.actuator] = claim
             self.perform(self._switchboard.hold(claim, self._ways.moment()))
+
+    def forget_claim(self, actuator: ActuatorKey) -> None:
+        """What a person wants of it is over: it is no longer ours."""
+        if self._kept_claims.pop(actuator, None) is not None:
+            self._journal.forget_claim(actuator, PERSON)
+        self.perform(self._switchboard.release(PERSON, actuator, self._ways.moment()))
 
     def _forget_ended_claims(self) -> None:
         if not self._kept_claims:

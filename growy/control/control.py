@@ -26,6 +26,7 @@ from growy.control.rules.engine import RuleEngine, RuleStatistics
 from growy.control.samples import trusted
 from growy.control.stops.effects import StopReport
 from growy.control.switchboard import Switchboard
+from growy.control.tenancy import Tenancy
 from growy.control.trying import Trying
 from growy.model.control import ActuatorKey, ActuatorState
 from growy.model.errors import ActuatorNotFound
@@ -91,6 +92,7 @@ class Control(Commanding):
         interlocking: Interlocking,
         handing_over: HandingOver,
         trying: Trying,
+        tenancy: Tenancy,
         journal: ControlJournal,
         notices: Notices,
         beat: Callable[[], None] = lambda: None,
@@ -100,6 +102,7 @@ class Control(Commanding):
         self.emergencies = emergencies
         self.interlocking = interlocking
         self.trying = trying
+        self.tenancy = tenancy
         self._handing_over = handing_over
         self._store = store
         self._lookup = lookup
@@ -262,6 +265,10 @@ class Control(Commanding):
         """Raises EspNotFound, ActuatorNotFound."""
         self._need(actuator)
         return self._state(actuator, self._ways.moment())
+
+    def max_age_s(self, series_id: int) -> float:
+        """How old the newest value of a series may be before its sensor counts as stale, seconds."""
+        return self._lookup.max_age_s(series_id)
 
     def _state(self, key: ActuatorKey, moment: Moment) -> ActuatorState:
         board = self._switchboard

@@ -38,12 +38,14 @@ from growy.model.control import (
     Refusal,
     RefusalCode,
     Stop,
+    Tenure,
 )
 from growy.model.setup import ActuatorSetup
 from growy.model.time import Moment
 
 DEFAULT_HOLDER = "default"
 RULE_HOLDER = "rule:"
+_HANDS_OFF = (Tenure.FROZEN, Tenure.FOREIGN)
 
 Effects: TypeAlias = list[SwitchEffect]
 
@@ -87,6 +89,9 @@ class Decisions:
 
     def _decide(self, key: ActuatorKey, output: Output, moment: Moment, out: Effects) -> Want:
         now = moment.clock
+        if self._hands_off(key):
+            self._told.allowed(key)
+            return Want(keep=True)
         claim = self._highest(key, now)
         self._told.contested(key, claim, self.claims.live(key), out)
         if claim is None:
@@ -119,6 +124,11 @@ class Decisions:
         self._told.allowed(key)
         left = self._accounts.left(key, self._setup(key), value, moment)
         return attrs.evolve(want, runs_out=now + left.seconds)
+
+    def _hands_off(self, key: ActuatorKey) -> bool:
+        """Whether it is not ours to switch. An emergency stop is everybody's."""
+        view = self._views.get(key.esp_id)
+        return view is not None and view.tenure in _HANDS_OFF and not self._is_stopped(key)
 
     def _may_be_kept(self, key: ActuatorKey, output: Output, moment: Moment) -> bool:
         """Whether what nobody claims yet is left as it is for now. One that runs must also be allowed to."""

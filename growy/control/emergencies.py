@@ -204,16 +204,16 @@ class Emergencies:
 
     def report(self, stop_id: str) -> StopReport:
         """Raises KeyError: it is not in force."""
-        for one in self.core.report():
-            if one.stop.id == stop_id:
-                return one
-        raise KeyError(stop_id)
+        found = self.core.report_of(stop_id)
+        if found is None:
+            raise KeyError(stop_id)
+        return found
 
     async def wait_proven(self, stop_id: str, timeout_s: float) -> StopReport | None:
         """How far the stop is when every device that is there has proven it, or after `timeout_s`; None: it is over."""
         deadline = trio.current_time() + timeout_s
         while True:
-            found = next((one for one in self.core.report() if one.stop.id == stop_id), None)
+            found = self.core.report_of(stop_id)
             if found is None or all(one.proof is not None for one in found.devices if one.online):
                 return found
             with trio.move_on_at(deadline) as patience:

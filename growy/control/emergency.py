@@ -73,11 +73,16 @@ class Emergency:
 
     def report(self) -> list[StopReport]:
         """Of every stop in force, how far it has come."""
-        reports = []
-        for stop in self._stops.values():
-            proofs = (device.proof_of(stop) for device in self._devices.values())
-            reports.append(StopReport(stop=stop, devices=tuple(one for one in proofs if one is not None)))
-        return reports
+        return [self._report(stop) for stop in self._stops.values()]
+
+    def report_of(self, stop_id: str) -> StopReport | None:
+        """Of one stop; None when it is not in force."""
+        stop = self._stops.get(stop_id)
+        return None if stop is None else self._report(stop)
+
+    def _report(self, stop: Stop) -> StopReport:
+        proofs = (device.proof_of(stop) for device in self._devices.values())
+        return StopReport(stop=stop, devices=tuple(one for one in proofs if one is not None))
 
     def clears(self) -> list[ClearReport]:
         """Of every device that is to be let go, or was since it was last stopped."""

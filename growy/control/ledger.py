@@ -132,10 +132,13 @@ def counted(account: Account, setup: ActuatorSetup | None, moment: Moment, day: 
         rolled_at = moment.clock
     if ledger.on_since_ms is not None:
         ledger = _accrued(ledger, setup, elapsed_s)
+        ledger = msgspec.structs.replace(ledger, as_of_ms=moment.wall_ms)
     else:
-        ledger = msgspec.structs.replace(ledger, rest_ms=ledger.rest_ms + _floor_ms(elapsed_s))
-    ledger = msgspec.structs.replace(ledger, as_of_ms=moment.wall_ms)
-    return attrs.evolve(account, ledger=ledger, clock=max(account.clock, moment.clock), rolled_at=rolled_at)
+        rest_ms = ledger.rest_ms + _floor_ms(elapsed_s)
+        ledger = msgspec.structs.replace(ledger, rest_ms=rest_ms, as_of_ms=moment.wall_ms)
+    clock = max(account.clock, moment.clock)
+    # Not attrs.evolve, which takes four times as long: this is done at every switching, in replays 40,000 times.
+    return Account(ledger, clock, rolled_at, account.opened_at, account.doubt_s, account.before)
 
 
 def switched(

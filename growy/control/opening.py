@@ -35,9 +35,11 @@ from growy.control.rules.effects import Effect
 from growy.control.rules.engine import RuleEngine
 from growy.control.rules.simulation import Limits
 from growy.control.rules.state import is_under_way
+from growy.control.rules.walk import actuators_of, sensors_of
 from growy.control.samples import Samples, trusted
 from growy.control.stops.effects import OwedClear
 from growy.control.switchboard import Switchboard
+from growy.control.tenancy import Tenancy, in_force
 from growy.control.trying import Trying
 from growy.model.control import ActuatorKey
 from growy.model.reading import Columns
@@ -79,8 +81,9 @@ async def open_control(
 
     lookup = Lookup(store.catalog, ways.view, config.min_max_age)
     history: Callable[[int, int], Iterable[tuple[int, float]]] = partial(_history, store)
+    samples = Samples()
     engine = RuleEngine(
-        Samples(),
+        samples,
         series_of=lookup.series_of,
         max_age_of=lookup.max_age_s,
         place_of=lookup.place_of,
@@ -140,6 +143,9 @@ async def open_control(
         note=ways.note,
         couplings=interlocking.couplings,
         rules_changed=lambda esp_ids: handing_over.rules_changed(esp_ids),
+        in_force=lambda rule: in_force(
+            actuators_of(rule), (one.esp_id for one in sensors_of(rule)), ways.view
+        ),
     )
     handing_over = HandingOver(
         rules=book.rules,
@@ -161,6 +167,21 @@ async def open_control(
         limits=Limits(max_runtime_s=config.max_runtime, max_switches=config.max_switches, day_of=LocalDays()),
         perform=lambda effects: control.perform(effects),
     )
+    tenancy = Tenancy(
+        switchboard=switchboard,
+        engine=engine,
+        samples=samples,
+        book=book,
+        interlocking=interlocking,
+        journal=journal,
+        lookup=lookup,
+        catalog=store.catalog,
+        view=ways.view,
+        moment=ways.moment,
+        remember=lambda claims: control.remember_claims(claims),
+        forget=lambda key: control.forget_claim(key),
+        perform=lambda effects: control.perform(effects),
+    )
     control = Control(
         ways,
         store,
@@ -172,6 +193,7 @@ async def open_control(
         interlocking,
         handing_over,
         trying,
+        tenancy,
         journal,
         notices,
         beat,

@@ -243,8 +243,9 @@ def _refused(output: Output, index: int, code: str, text: str, moment: Moment, o
 
 
 def _is_off(output: Output, now: float) -> None:
-    if output.known != OFF or output.off_since is None or output.uncertain(now):
-        output.off_since = now  # what was under way may have had it on until now
+    # The command in the air is usually yet to arrive: a status that was under way before it says nothing of its end.
+    if output.known != OFF or output.off_since is None or output.uncertain(now, but=output.flight):
+        output.off_since = now  # what is under way may have had it on until now
     output.known = OFF
     output.lease_from, output.lease_to, output.armed = -math.inf, math.inf, False
     output.leaseless_since = None

@@ -29,14 +29,12 @@ VALVE_SETTLE_S = 6.0
 """A motor valve needs 2.5 s for each of two steps, and its status lags as long."""
 OFF_AGAIN_S = 5.0
 BACKOFF_S = (5.0, 10.0, 20.0, 40.0, 60.0)
-FORGIVEN_S = 180.0
-"""Failures further apart do not add up."""
+FORGIVEN_S = 180.0  # failures further apart do not add up
 LEASELESS_S = 30.0
 """A PWM whose lease cannot be armed for so long goes off."""
 HALF_OPEN = 0.5
 """The middle one of a motor valve's three positions."""
-LAPSE_S = 2.0
-"""Slack for the device's own clock when its lease ends."""
+LAPSE_S = 2.0  # slack for the device's own clock when its lease ends
 RECENT = 32
 EARLY_S = 1.5
 """An OFF of the device's own so shortly before the end of its lease is that end."""
@@ -189,11 +187,10 @@ class Output:
     def binary(self) -> bool:
         return self.kind in (ActuatorKind.RELAY, ActuatorKind.PUMP)
 
-    def uncertain(self, now: float) -> bool:
-        """Whether something under way may yet, or still, have it on."""
-        return now < self.before_until or any(
-            shot.command.value > OFF and now < shot.over_at for shot in self.shots
-        )
+    def uncertain(self, now: float, *, but: Shot | None = None) -> bool:
+        """Whether something under way, `but` left out, may yet, or still, have it on."""
+        shots = (shot for shot in self.shots if shot is not but)
+        return now < self.before_until or any(one.command.value > OFF and now < one.over_at for one in shots)
 
     def going_off(self, now: float) -> bool:
         """Whether an OFF is under way."""
@@ -236,7 +233,10 @@ class Output:
         going_off = self.going_off(now)
         if self.known is None or self.known > OFF:
             return now if going_off else None
-        lapsed = any(0 < shot.command.duration_s <= now - shot.at for shot in self.shots)
+        lapsed = any(0 < one.command.duration_s <= now - one.at for one in self.shots)
+        shot = self.flight
+        if shot and shot.command.value > OFF and not lapsed and not self.uncertain(now, but=shot):
+            return None  # the gate has passed it; that it is off until it arrives is no new pause
         # It may have gone on since, and off again only now.
         return now if self.uncertain(now) and (going_off or lapsed) else self.off_since
 

@@ -188,8 +188,12 @@ class Outputs:
                 output.not_before = -math.inf
         output.want = want
 
-    def act(self, key: ActuatorKey, moment: Moment) -> Effects:
-        """Sends what is to be sent now."""
+    def act(self, key: ActuatorKey, moment: Moment, *, renew: bool = False) -> Effects:
+        """Sends what is to be sent now.
+
+        Args:
+            renew: a lease is renewed now though there is time: it may not be possible soon.
+        """
         out: Effects = []
         output = self._outputs[key]
         if not output.hears:
@@ -200,7 +204,7 @@ class Outputs:
         elif output.want.value == OFF or output.giving_up:
             self._off(output, moment, out)
         else:
-            self._on(output, moment, out)
+            self._on(output, moment, out, renew)
         return out
 
     def _off(self, output: Output, moment: Moment, out: Effects) -> None:
@@ -219,7 +223,7 @@ class Outputs:
             )
         self._send(output, off_verb(output), OFF, 0, False, moment, out)
 
-    def _on(self, output: Output, moment: Moment, out: Effects) -> None:
+    def _on(self, output: Output, moment: Moment, out: Effects, renew: bool) -> None:
         now, want, lease_s = moment.clock, output.want, self._lease_s(output)
         if output.flight is not None or now < output.not_before:
             return
@@ -234,7 +238,8 @@ class Outputs:
                 return
             value = output.known
         else:
-            worth_it = now >= output.lease_from - lease_s / 2 and now + duration_s > output.lease_from
+            due = renew or now >= output.lease_from - lease_s / 2
+            worth_it = due and now + duration_s > output.lease_from + LEAST_S * renew
             # The device was given a rule of its own meanwhile.
             too_long = lease_s + LAPSE_S < output.lease_from - now < math.inf
             if right and output.armed and not (worth_it or too_long):

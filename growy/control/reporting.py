@@ -10,7 +10,7 @@ import msgspec
 
 from growy.control.rules.effects import Execution
 from growy.control.switch_effects import Contested, Oscillates, Refused
-from growy.model.audit import AuditEntry
+from growy.model.audit import AuditEntry, AuditSource
 from growy.model.control import ActuatorKey, Claim, Command, CommandState
 from growy.model.events import ActuatorResponse, ActuatorStatus
 from growy.model.rules import Rule
@@ -192,7 +192,7 @@ def command_entry(command: Command, now_ms: int) -> AuditEntry:
         ts_ms=now_ms,
         event_type="actuator_command" if done else "actuator_command_failed",
         severity="info" if done else "warning",
-        source_type="user" if command.issued_by.startswith("user:") else "system",
+        source_type=AuditSource.of(command.issued_by),
         source_id=command.actuator.esp_id,
         status="success" if done else "failed",
         message=f"{text} {command.message}".strip(),

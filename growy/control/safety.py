@@ -24,6 +24,7 @@ from growy.model.control import (
     RefusalCode,
     Stop,
     StopScope,
+    Tenure,
 )
 from growy.model.setup import ActuatorKind, ActuatorSetup
 from growy.model.time import Moment
@@ -116,6 +117,21 @@ def _approved(request: Request, facts: Facts) -> Refusal | None:
             cure=f"Approve it: growyd devices approve {esp_id}",
         )
     return None
+
+
+def _owned(request: Request, facts: Facts) -> Refusal | None:
+    device = _device(facts)
+    if device.tenure is Tenure.OURS:
+        return None
+    if device.tenure is Tenure.FROZEN:
+        message, cure = f"Device {device.esp_id} is being handed over", "Ask its new owner in a moment"
+    elif device.tenure is Tenure.FENCED:
+        message = f"This node has lost touch with God, and the right to device {device.esp_id} runs out"
+        cure = "It comes back with the connection"
+    else:
+        message = f"Device {device.esp_id} belongs to {device.owner or 'another node'}"
+        cure = "Command it there, or transfer it"
+    return Refusal(code=RefusalCode.DEVICE_NOT_OWNED, message=message, cure=cure)
 
 
 def _online(request: Request, facts: Facts) -> Refusal | None:
@@ -282,6 +298,7 @@ def _well_founded(request: Request, facts: Facts) -> Refusal | None:
 _IN_ORDER: tuple[Callable[[Request, Facts], Refusal | None], ...] = (
     _emergency,
     _approved,
+    _owned,
     _online,
     _configured,
     _enabled,

@@ -112,6 +112,31 @@ class Switchboard(Decisions):
         self._absorb(self._outputs.device(key, view, moment), moment, out)
         self._dirty[key] = None
 
+    def prolong(self, esp_id: str, moment: Moment) -> Effects:
+        """The device is about to change hands: whatever runs gets a fresh lease, so that it runs on meanwhile."""
+        out = self.settle(moment)
+        for key in self._of(esp_id):
+            self._absorb(self._outputs.act(key, moment, renew=True), moment, out)
+        return out + self.settle(moment)
+
+    def quiet(self, esp_id: str) -> bool:
+        """Whether no command to the device waits for its answer."""
+        outputs = (self._outputs.get(key) for key in self._of(esp_id))
+        return all(output is None or output.flight is None for output in outputs)
+
+    def take_over(self, view: DeviceView, ledgers: Mapping[ActuatorKey, Ledger], moment: Moment) -> Effects:
+        """The device is ours from now on. What another node knows of its accounts counts, and not what was seen here
+        from afar.
+        """
+        out = self.gone(view.esp_id, moment)
+        self._accounts.take_over(ledgers)
+        out += self.device(view, moment)
+        # On the disk before anything else: without an account the worst is assumed after a restart.
+        return out + [Kept(key, account, urgent=True) for key, account in ledgers.items()]
+
+    def _of(self, esp_id: str) -> list[ActuatorKey]:
+        return [key for key in self._accounts if key.esp_id == esp_id]
+
     def gone(self, esp_id: str, moment: Moment) -> Effects:
         """The device was deleted."""
         out: Effects = []

@@ -28,8 +28,8 @@ NEVER = math.inf
 FLAPS_WITHIN_S = 300.0
 FLAPS = 2
 """Losses of connection within that time which make a device one that flaps."""
-ERROR_STATE = 14
-"""SystemState ERROR of the firmware of 2026-04; older ones number differently."""
+SAFE_STATES, ERROR_STATE = (12, 13), 14
+"""SystemStates of the firmware of 2026-04; older ones number differently."""
 
 
 class Standing(enum.StrEnum):
@@ -104,6 +104,22 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     will_retained: bool = False
     """The broker keeps a last will of it, to be taken back when it is here."""
 
+
+SAID_BY_DEVICE = frozenset(
+    {
+        "zone_id",
+        "ip",
+        "boot_id",
+        "uptime",
+        "segment_start_ts",
+        "boots",
+        "epoch",
+        "generation",
+        "will_retained",
+        "kaiser_id",
+    }
+)
+"""Fields of `Record` that the device says itself; people have decided and set up all others."""
 
 ZONE_KEY = "zone"
 
@@ -231,10 +247,19 @@ class State:
     @property
     def in_error(self) -> bool:
         """Whether the device says that it is in its error state; only firmware whose numbers are known."""
+        return self.system_state == ERROR_STATE
+
+    @property
+    def in_safe_mode(self) -> bool | None:
+        """Whether it says that it is in its safe mode; None: older firmware, or it has not said."""
+        return None if self.system_state is None else self.system_state in SAFE_STATES
+
+    @property
+    def system_state(self) -> int | None:
         beat = self.live.heartbeat
         if beat is None or beat.generation is not Generation.APR_2026 or beat.config_status is None:
-            return False
-        return beat.config_status.state == ERROR_STATE
+            return None
+        return beat.config_status.state
 
     def living(self, live: Live) -> State:
         return attrs.evolve(self, live=live)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 import trio
 
-from growy.fleet.device import Device, Record, Standing, State
+from growy.fleet.device import SAID_BY_DEVICE, Device, Record, Standing, State
 from growy.fleet.registry import Registry
 from growy.model.errors import StoreError
 from growy.ops.log import get_log
@@ -26,21 +26,6 @@ WRITE_S = 60.0
 REFRESH_S = 900.0
 """What a power cut can forget: when a device was seen last, and its uptime then."""
 FIRST_S = 5.0
-SAID_BY_DEVICE = frozenset(
-    {
-        "zone_id",
-        "ip",
-        "boot_id",
-        "uptime",
-        "segment_start_ts",
-        "boots",
-        "epoch",
-        "generation",
-        "will_retained",
-        "kaiser_id",
-    }
-)
-"""Fields of `Record` that go into the small document. All others go into the large one."""
 
 
 def to_row(device: Device) -> DeviceRow:

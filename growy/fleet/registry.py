@@ -6,6 +6,7 @@ is answered within the call that brought it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -43,7 +44,7 @@ from growy.model.control import DeviceView
 from growy.model.errors import EspNotFound
 from growy.model.messages import Heartbeat, Will
 from growy.model.setup import SensorSetup
-from growy.model.time import Moment
+from growy.model.time import Moment, claimed_ms
 from growy.ops.log import get_log
 from growy.wire import topics as topic_names
 from growy.wire.encode import heartbeat_ack
@@ -174,6 +175,18 @@ class Registry:
     def flapping(self, device: Device) -> bool:
         """Whether it has lost its connection more than once within the last minutes."""
         return device.state.flapping(self._clock())
+
+    def heartbeat_ms(self, device: Device) -> int | None:
+        """When its last heartbeat came, Unix ms by our clock; None: not since it is there."""
+        age_s = self._clock() - device.live.heartbeat_at
+        return self._wall_ms() - round(1000 * age_s) if math.isfinite(age_s) else None
+
+    def skew_s(self, device: Device) -> float | None:
+        """How far its clock was ahead of ours at its last heartbeat, seconds; None: not known, or it says itself
+        that it does not know the time. The heartbeat's way to us counts as lag; it says whole seconds."""
+        beat, came_ms = device.live.heartbeat, self.heartbeat_ms(device)
+        claimed = 0 if beat is None else claimed_ms(beat.ts, beat.time_valid)
+        return (claimed - came_ms) / 1000 if claimed and came_ms is not None else None
 
     def statistics(self) -> FleetStatistics:
         devices = [one for one in self._devices.values() if one.status is not DeviceStatus.DELETED]

@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from growy.fleet import admission, edit, work
-from growy.fleet.device import Device, Record, Standing, State
+from growy.fleet.device import SAID_BY_DEVICE, Device, Record, Standing, State
 from growy.fleet.effects import Changed, Decided, Event
 from growy.fleet.hardware import board_of
 from growy.fleet.registry import Registry
@@ -89,6 +89,22 @@ class FleetSetups(Registry):
         device = Device(first_seen_ms=now_ms, last_seen_ms=now_ms, state=State(esp_id=esp_id, record=record))
         self._devices[esp_id] = device
         return await self._apply(device, Decided(Standing.APPROVED, by))
+
+    async def adopt(self, written: Device) -> Device:
+        """A device as another node has written it down. What is known here of its presence stays."""
+        known = self.get(written.esp_id)
+        if known is None or known.record.standing is Standing.DELETED:
+            device = Device(
+                first_seen_ms=written.first_seen_ms,
+                last_seen_ms=written.last_seen_ms,
+                state=State(esp_id=written.esp_id, record=written.record),
+            )
+            self._devices[written.esp_id] = device
+            return await self._apply(device, Changed(written.record))
+        said = {name: getattr(known.record, name) for name in SAID_BY_DEVICE}
+        # A handover epoch that falls would be refused by the device.
+        said["epoch"] = max(known.record.epoch, written.record.epoch)
+        return await self._apply(known, Changed(msgspec.structs.replace(written.record, **said)))
 
     async def edit(
         self,

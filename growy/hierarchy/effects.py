@@ -13,7 +13,8 @@ from typing import TypeAlias
 import attrs
 
 from growy.model.audit import AuditSeverity
-from growy.model.hierarchy import ChainType, CommandChain, Epoch, HandedOver, Node, NodeId, Ownership
+from growy.model.handover import HandedOver
+from growy.model.hierarchy import ChainType, CommandChain, Epoch, Node, NodeId, Ownership
 from growy.model.tree_messages import Documents, TreeMessage
 
 

@@ -16,12 +16,12 @@ from growy.hierarchy.leases import Terms
 from growy.hierarchy.realm import Realm, TransferPlan
 from growy.hierarchy.relay import Relay
 from growy.hierarchy.wishes import Wishes
+from growy.model.handover import HandedOver
 from growy.model.hierarchy import (
     GOD,
     ChainType,
     CommandChain,
     Epoch,
-    HandedOver,
     Node,
     NodeId,
     Ownership,

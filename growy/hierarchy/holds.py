@@ -14,7 +14,8 @@ import attrs
 from growy.hierarchy.effects import Drop, Effects, Fence, Freeze, Survey, Take, Tell
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.passes import Passes
-from growy.model.hierarchy import GOD, Epoch, HandedOver, NodeId, Stamp
+from growy.model.handover import HandedOver
+from growy.model.hierarchy import GOD, Epoch, NodeId, Stamp
 from growy.model.tree_messages import Ask, Grant, Offer, Pass, Passed, PassRequest, Released, Revoke, Withdraw
 
 WITHDRAW_AGAIN_S = 1.0

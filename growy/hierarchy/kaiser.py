@@ -19,7 +19,8 @@ from growy.hierarchy.leases import Terms
 from growy.hierarchy.relay import Relay
 from growy.model.audit import AuditSeverity
 from growy.model.errors import Invalid
-from growy.model.hierarchy import GOD, ChainType, Epoch, HandedOver, NodeId, Stamp
+from growy.model.handover import HandedOver
+from growy.model.hierarchy import GOD, ChainType, Epoch, NodeId, Stamp
 from growy.model.time import Moment
 from growy.model.tree_messages import (
     NEVER,

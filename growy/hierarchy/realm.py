@@ -18,17 +18,8 @@ from growy.hierarchy.leases import Terms
 from growy.hierarchy.passes import Passes
 from growy.hierarchy.starts import next_count
 from growy.model.audit import AuditSeverity
-from growy.model.hierarchy import (
-    GOD,
-    CommandChain,
-    Epoch,
-    HandedOver,
-    Node,
-    NodeId,
-    NodeState,
-    Ownership,
-    TransferStep,
-)
+from growy.model.handover import HandedOver
+from growy.model.hierarchy import GOD, CommandChain, Epoch, Node, NodeId, NodeState, Ownership, TransferStep
 from growy.model.time import Moment
 from growy.model.tree_messages import NEVER, Grant, MessageId, NodeRefusal, Offer, Orders
 

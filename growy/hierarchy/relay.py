@@ -96,6 +96,11 @@ class Relay:
         """Whether the device is another node's, as far as is known here."""
         return esp_id in self._away
 
+    def owner(self, esp_id: str) -> NodeId | None:
+        """The node that owns the device, as far as is known here; None: this one, or nobody knows."""
+        away = self._away.get(esp_id)
+        return None if away is None else away.owner
+
     def next_due(self) -> float:
         return self._ask_at if self._away else math.inf
 

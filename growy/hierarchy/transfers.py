@@ -16,16 +16,8 @@ from growy.hierarchy.effects import Drop, Effects, Freeze, Note, Persist, Survey
 from growy.hierarchy.realm import Realm, Transfer, TransferPlan, chain_data
 from growy.model.audit import AuditSeverity
 from growy.model.errors import ChainEnded, EspNotFound, NodeNotFound, TransferRefused
-from growy.model.hierarchy import (
-    GOD,
-    ChainStatus,
-    ChainType,
-    CommandChain,
-    HandedOver,
-    NodeId,
-    NodeState,
-    TransferStep,
-)
+from growy.model.handover import HandedOver
+from growy.model.hierarchy import GOD, ChainStatus, ChainType, CommandChain, NodeId, NodeState, TransferStep
 from growy.model.time import Moment
 from growy.model.tree_messages import Orders, Revoke, Withdraw
 

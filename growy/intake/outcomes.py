@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from growy.ops.latency import Latency, LatencyWindow
+from growy.ops.latency import Distribution, Histogram, Latency, LatencyWindow
 
 
 class MessageOutcome(enum.Enum):
@@ -58,6 +58,8 @@ class IntakeStatistics:
     """Messages received and not yet committed."""
     commit_latency: Latency
     """Receive to commit, per commit its oldest reading."""
+    commit_times: Distribution
+    """The same, of all commits."""
     store_waiting: bool
     """True while the disk refuses and nothing is acknowledged."""
 
@@ -78,6 +80,12 @@ class Outcomes:
         self.handler_faults = 0
         self.committed = 0
         self.latency = LatencyWindow()
+        self.times = Histogram()
+
+    def committed_after(self, seconds: float) -> None:
+        """A commit is done, so long after its oldest reading was received."""
+        self.latency.add(seconds * 1000)
+        self.times.add(seconds)
 
     def snapshot(self, *, pending: int, store_waiting: bool) -> IntakeStatistics:
         return IntakeStatistics(
@@ -94,5 +102,6 @@ class Outcomes:
             handler_faults=self.handler_faults,
             pending=pending,
             commit_latency=self.latency.statistics(),
+            commit_times=self.times.distribution(),
             store_waiting=store_waiting,
         )

@@ -23,13 +23,13 @@ from growy.intake.derive import Deriver
 from growy.intake.gather import MAX_LETTERS, Gathered, Gatherer, OnEvent, OnRequest, OnSeen
 from growy.intake.outcomes import IntakeStatistics, Outcomes
 from growy.intake.replay import ReplayFilter, memory_for
+from growy.intake.shelf import Shelf
 from growy.intake.slots import NO_PLAN, SetupOf, Slots, no_setup
 from growy.model.errors import StoreUnavailable
 from growy.model.reading import ByteArray, Columns, IntArray, Quality
 from growy.ops.log import get_log
 from growy.sensors.pool import Pool
 from growy.store.deadletters import DeadLetter
-from growy.store.store import Store
 from growy.wire.batch import MAX_READINGS
 
 log = get_log(__name__)
@@ -77,7 +77,7 @@ class Intake:
 
     def __init__(
         self,
-        store: Store,
+        store: Shelf,
         pool: Pool,
         *,
         acknowledge: Callable[[int, Sequence[int]], bool],
@@ -254,7 +254,7 @@ class Intake:
             lot, self._ready = self._ready, _Ready()
             if lot.needs_commit:
                 await self._commit(Columns.concat(lot.columns), lot.letters)
-                self._outcomes.latency.add((trio.current_time() - lot.since) * 1000)
+                self._outcomes.committed_after(trio.current_time() - lot.since)
             for epoch, mids in _by_epoch(lot.acks):
                 self._acknowledge(epoch, mids)
             self._pending -= lot.messages

@@ -47,6 +47,13 @@ class AuditSource(enum.StrEnum):
     MQTT = "mqtt"
     SCHEDULER = "scheduler"
 
+    @classmethod
+    def of(cls, by: str) -> AuditSource:
+        """The kind of source of somebody as `Caller.by` names them."""
+        if by.startswith("key:"):
+            return cls.API
+        return cls.USER if by.startswith("user:") or by == "local" else cls.SYSTEM
+
 
 EVENT_TYPES: Mapping[str, str] = {
     "service_start": "growyd has started",
@@ -93,10 +100,15 @@ EVENT_TYPES: Mapping[str, str] = {
     "kaiser_offline": "A Kaiser has been silent for so long that it owns nothing any more",
     "kaiser_refused": "A node was refused by God, or refuses it",
     "kaiser_removed": "A Kaiser was taken out of the registry",
+    "mqtt_login_changed": "A login of the broker was set up or taken away",
     "mqtt_error": "A fault between growyd and the broker",
     "database_error": "A fault of the store",
     "validation_error": "A request was refused",
     "api_error": "A request failed",
+    "user_created": "Somebody has got an account",
+    "user_changed": "An account was changed: role, password, whether it may log in",
+    "user_deleted": "An account was deleted",
+    "key_created": "A device or a script has got an API key",
     "login_success": "Somebody logged in",
     "login_failed": "Somebody could not log in",
     "logout": "Somebody logged out",

@@ -55,7 +55,7 @@ class Claim:
     holder: str
     """`rule:{id}/{number of the action}`, `user:{name}`, `default`. One holder has one claim on an actuator."""
     rank: Rank
-    value: float = attrs.field(validator=[attrs.validators.ge(OFF), attrs.validators.le(FULL)])
+    value: float
     priority: int = 50
     """1 to 100, lower goes first. Among equals the smaller holder."""
     since: float = 0.0
@@ -67,6 +67,10 @@ class Claim:
     execution: str = ""
     """Execution of a rule, or request of a person, that made it: the correlation id of what follows."""
 
+    def __attrs_post_init__(self) -> None:
+        if not OFF <= self.value <= FULL:  # nor NaN
+            raise ValueError(f"a claim is for {OFF:g} to {FULL:g}, not {self.value}")
+
 
 # --- refusals -----------------------------------------------------------------------------------------------------
 
@@ -76,6 +80,8 @@ class RefusalCode(enum.StrEnum):
 
     EMERGENCY_STOP_ACTIVE = "EMERGENCY_STOP_ACTIVE"
     DEVICE_NOT_APPROVED = "DEVICE_NOT_APPROVED"
+    DEVICE_NOT_OWNED = "DEVICE_NOT_OWNED"
+    """Another node commands it, or nobody may for now."""
     DEVICE_OFFLINE = "DEVICE_OFFLINE"
     ACTUATOR_NOT_CONFIGURED = "ACTUATOR_NOT_CONFIGURED"
     ACTUATOR_DISABLED = "ACTUATOR_DISABLED"
@@ -210,6 +216,18 @@ class Interlock(msgspec.Struct, frozen=True, kw_only=True):
 # --- devices, as control sees them --------------------------------------------------------------------------------
 
 
+class Tenure(enum.StrEnum):
+    """Whether this node may command a device. Of a Pi that is alone all are its own."""
+
+    OURS = "ours"
+    FROZEN = "frozen"
+    """It is being handed over: everything stays as it is."""
+    FENCED = "fenced"
+    """The right to it is running out: only OFF."""
+    FOREIGN = "foreign"
+    """It is another node's. Nothing is sent."""
+
+
 @attrs.frozen(kw_only=True, slots=True)
 class DeviceView:
     """What control must know of a device. Made by the fleet; whoever holds one holds a moment, not the device."""
@@ -235,6 +253,9 @@ class DeviceView:
     """Pins of actuators that the device may switch by itself while its Pi is away: those of its offline rules."""
     offline_rules: tuple[OfflineRule, ...] | None = None
     """None: nobody has ever set any."""
+    tenure: Tenure = Tenure.OURS
+    owner: str = ""
+    """Where `tenure` is not OURS: the node that commands it, if that is known."""
 
     def actuator(self, gpio: int) -> ActuatorSetup | None:
         return next((one for one in self.actuators if one.gpio == gpio), None)

@@ -77,6 +77,14 @@ class StoreUnavailable(StoreError):
     numeric_code = 5302
 
 
+class StoreInUse(StoreError):
+    """Another growyd has the store open."""
+
+    code = "STORE_IN_USE"
+    numeric_code = 5309
+    http_status = 409
+
+
 class SchemaError(StoreError):
     """The database on disk was written by a newer growyd, or SQLite is too old to be trusted."""
 
@@ -97,6 +105,32 @@ class BrokerRefused(BrokerError):
 
     code = "MQTT_REFUSED"
     numeric_code = 5102
+
+
+class LoginRefused(BrokerRefused):
+    """The broker knows no such user, or the password is wrong."""
+
+
+class LoginNotChanged(BrokerError):
+    """A login of the broker could not be set up, and is as it was before."""
+
+    code = "MQTT_LOGIN_NOT_CHANGED"
+    numeric_code = 5106
+
+
+class LoginUncertain(BrokerError):
+    """A login of the broker could not be set up, and whether the broker has what it had before could not be proven."""
+
+    code = "MQTT_LOGIN_UNCERTAIN"
+    numeric_code = 5107
+
+
+class OwnLogin(GrowyError):
+    """The login that growyd itself uses must not differ from its settings: it would be shut out of its broker."""
+
+    code = "MQTT_OWN_LOGIN"
+    numeric_code = 5108
+    http_status = 409
 
 
 class PublishFailed(BrokerError):
@@ -287,6 +321,44 @@ class RuleConflict(RuleInvalid):
     code = "RULE_CONFLICT"
     numeric_code = 5702
     http_status = 409
+
+
+class Unauthorized(GrowyError):
+    """Nobody knows who asks: no credentials, or none that count."""
+
+    code = "INVALID_TOKEN"
+    numeric_code = 5408
+    http_status = 401
+
+
+class TokenExpired(Unauthorized):
+    """A token that was good once. Refresh it, or log in again."""
+
+    code = "TOKEN_EXPIRED"
+    numeric_code = 5407
+
+
+class InvalidCredentials(Unauthorized):
+    """Name and password do not belong together. Which of them is wrong is not said."""
+
+    code = "INVALID_CREDENTIALS"
+    numeric_code = 5406
+
+
+class TooManyAttempts(GrowyError):
+    """Somebody tried too often. `details["retry_after_s"]` says when to try again."""
+
+    code = "RATE_LIMIT_EXCEEDED"
+    numeric_code = 5419
+    http_status = 429
+
+
+class AccessDenied(GrowyError):
+    """It is known who asks, and that they may not. `details["role"]` is the role that could."""
+
+    code = "FORBIDDEN"
+    numeric_code = 5409
+    http_status = 403
 
 
 class NodeNotFound(NotFound):

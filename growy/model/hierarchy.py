@@ -79,25 +79,6 @@ class Ownership(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int = 0
 
 
-class HeldOutput(msgspec.Struct, frozen=True, kw_only=True):
-    """One actuator at the moment of a hand-over: the new owner holds it so until its own rules say otherwise."""
-
-    gpio: int
-    value: float
-    """0 to 1."""
-    holder: str = ""
-    """Of the claim that it rests on: `rule:...`, `user:...`."""
-    remaining_s: float | None = None
-    """How long that claim had still to live; None: without end."""
-
-
-class HandedOver(msgspec.Struct, frozen=True, kw_only=True):
-    """What a device was doing when its owner let go of it."""
-
-    taken_ms: int
-    outputs: tuple[HeldOutput, ...] = ()
-
-
 class Stamp(NamedTuple):
     """What every command to a device carries. Of two under one epoch the larger is the later."""
 

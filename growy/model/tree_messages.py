@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from growy.model.hierarchy import GOD, Epoch, HandedOver, NodeId, Stamp
+from growy.model.handover import HandedOver
+from growy.model.hierarchy import GOD, Epoch, NodeId, Stamp
 
 
 class MessageId(NamedTuple):

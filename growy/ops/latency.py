@@ -1,6 +1,9 @@
-"""How long things take: percentiles over the last N durations. Never an average, never a figure nobody measured."""
+"""How long things take: percentiles over the last N durations, and histograms of all of them. Never an average, never a
+figure nobody measured."""
 
 from __future__ import annotations
+
+from bisect import bisect_left
 
 import attrs
 import numpy as np
@@ -62,3 +65,43 @@ class LatencyWindow:
         window = self._ring[: len(self)]
         p50, p99 = np.percentile(window, (50, 99))
         return Latency(count=self._count, p50_ms=float(p50), p99_ms=float(p99), max_ms=float(window.max()))
+
+
+BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds of the classes of a histogram, seconds: from a commit into the page cache to a card that hangs."""
+
+
+@attrs.frozen(slots=True)
+class Distribution:
+    """How many durations there were, by class. Only ever grows while the program runs."""
+
+    bounds_s: tuple[float, ...]
+    counts: tuple[int, ...]
+    """Per class, not summed up; one more than there are bounds: the last has no upper end."""
+    sum_s: float
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+
+class Histogram:
+    """Counts durations by class, for those who watch over a long time. Adding one is a binary search in 13 numbers.
+
+    Not for use from several threads at once.
+    """
+
+    def __init__(self, bounds_s: tuple[float, ...] = BOUNDS_S) -> None:
+        if not bounds_s or list(bounds_s) != sorted(set(bounds_s)):
+            raise ValueError(f"the bounds of a histogram rise, not {bounds_s}")
+        self._bounds_s = bounds_s
+        self._counts = [0] * (len(bounds_s) + 1)
+        self._sum_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Record one duration."""
+        self._counts[bisect_left(self._bounds_s, seconds)] += 1
+        self._sum_s += seconds
+
+    def distribution(self) -> Distribution:
+        return Distribution(self._bounds_s, tuple(self._counts), self._sum_s)

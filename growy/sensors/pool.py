@@ -62,6 +62,8 @@ class PoolStatistics:
     by_library: Mapping[str, int]
     """Rows converted by the version that serves, per library."""
     set_aside: tuple[str, ...]
+    breaker_after: int
+    """Failures in a row that set a library aside."""
     p50_ms: float | None
     """Round trip of a batch, from `convert` called to its values in hand."""
     p99_ms: float | None
@@ -190,6 +192,7 @@ class Pool:
             generation=self.registry.generation,
             by_library={entry.library.name: entry.conversions for entry in serving},
             set_aside=tuple(entry.library.name for entry in serving if entry.set_aside),
+            breaker_after=self._config.breaker_failures,
             p50_ms=round_trips.p50_ms,
             p99_ms=round_trips.p99_ms,
         )

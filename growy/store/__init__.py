@@ -3,6 +3,7 @@
 Nothing outside this package writes SQL. See `docs/store.md` for the layout and for what survives what.
 """
 
+from growy.store.accounts import AccountBatch, AccountRows
 from growy.store.actuators import ClaimRow, HistoryKind, HistoryRow
 from growy.store.audit import AuditFilter, AuditPage, AuditRow
 from growy.store.buckets import Buckets
@@ -22,6 +23,8 @@ from growy.store.usage import Usage
 from growy.store.zones import ZoneRow
 
 __all__ = [
+    "AccountBatch",
+    "AccountRows",
     "AuditFilter",
     "AuditPage",
     "AuditRow",

@@ -93,6 +93,14 @@ def read_audit(db: apsw.Connection, wanted: AuditFilter, limit: int, offset: int
     return AuditPage(tuple(_row(row) for row in found), total)
 
 
+def read_audit_after(db: apsw.Connection, after_id: int, limit: int) -> list[AuditRow]:
+    """The entries after that one, oldest first."""
+    found = db.execute(
+        f"SELECT id, {_COLUMNS} FROM audit WHERE id > ? ORDER BY id LIMIT ?", (after_id, limit)
+    )
+    return [_row(row) for row in found]
+
+
 def read_event_types(db: apsw.Connection) -> dict[str, int]:
     """Kinds of event in the table, and how often: repeats counted."""
     return dict(

@@ -5,6 +5,7 @@ The copy is one moment's database, checked before it is called done; it is opene
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import apsw
@@ -27,6 +28,8 @@ def copy_database(target: Path, source: apsw.Connection) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
     partial.unlink(missing_ok=True)
+    # Before SQLite makes it, so that others never see what is in it: growy.db has the hashes of passwords.
+    os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
     try:
         copy = apsw.Connection(str(partial))
         try:

@@ -35,6 +35,19 @@ def free_bytes(directory: Path) -> int:
     return facts.f_bavail * facts.f_frsize
 
 
+def disk_bytes(directory: Path) -> int:
+    """Size of the file system that holds a folder."""
+    facts = os.statvfs(directory)
+    return facts.f_blocks * facts.f_frsize
+
+
+def disk_state(directory: Path, free: int, least: int) -> DiskState:
+    """How the disk stands without anything being written to it: the kernel remounts one that fails read-only."""
+    if free < least:
+        return DiskState.FULL
+    return DiskState.READ_ONLY if os.statvfs(directory).f_flag & os.ST_RDONLY else DiskState.OK
+
+
 def full(directory: Path, free: int) -> StoreUnavailable:
     return StoreUnavailable(
         f"the disk that holds {directory} is full ({free // 1_048_576} MB free)",

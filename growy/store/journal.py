@@ -10,6 +10,7 @@ overwrite a commit that is not sealed.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 
@@ -60,7 +61,8 @@ def newest_blobs_of_journal(db: apsw.Connection) -> Iterator[bytes]:
 class Journal:
     """Slots of the journal table; lives in the writer's thread. Ids of commits start at 1 and have no gaps."""
 
-    def __init__(self, db: apsw.Connection) -> None:
+    def __init__(self, db: apsw.Connection, *, hold: bool = False) -> None:
+        """`hold`: as `hold(0)`, from the first moment on."""
         self._db = db
         self.last_commit: int = db.execute("SELECT sealed FROM seal").get
         sealed = self.last_commit
@@ -68,6 +70,9 @@ class Journal:
         self._free: dict[int, list[int]] = {}
         self._slots = 0
         self._last = (0, 0, 0)
+        self._shipped: float = 0 if hold else math.inf
+        """Commits beyond it are held."""
+        self._sealed = sealed
         rows = db.execute("SELECT slot, length(data), substr(data, 1, 8) FROM journal")
         for commit_id, slot, size in sorted(
             (int.from_bytes(head, "little"), slot, size) for slot, size, head in rows
@@ -110,11 +115,51 @@ class Journal:
 
     def release(self, sealed: int) -> None:
         """Commits up to `sealed` stand in chunks, durably decided by the caller's transaction: their slots are
-        free, but for the newest commits, which are kept to recognise replays by."""
-        sealed = min(sealed, self.last_commit - KEPT_COMMITS)
-        while self._used and self._used[0][0] <= sealed:
+        free, but for those that are held, and the newest, which are kept to recognise replays by."""
+        self._sealed = sealed
+        self._let_go()
+
+    def hold(self, shipped: float) -> None:
+        """Commits after `shipped` are held until it is raised; infinity: none is."""
+        self._shipped = shipped
+        self._let_go()
+
+    @property
+    def held_bytes(self) -> int:
+        """Of commits that would be free if they were not held."""
+        most = self._not_needed
+        return sum(size for commit_id, _, size in self._used if commit_id <= most)
+
+    def shorten(self, most_bytes: int) -> int:
+        """Lets go of the oldest that are held until the others are no larger; of how many."""
+        before, size = len(self._used), self.held_bytes
+        while size > most_bytes and self._used[0][0] <= self._not_needed:
+            size -= self._used[0][2]
+            self.hold(self._used[0][0])
+        return int(before - len(self._used))
+
+    @property
+    def _not_needed(self) -> int:
+        return min(int(self._sealed), self.last_commit - KEPT_COMMITS)
+
+    def _let_go(self) -> None:
+        most = min(self._not_needed, self._shipped)
+        while self._used and self._used[0][0] <= most:
             _, slot, size = self._used.popleft()
             self._free.setdefault(size, []).append(slot)
+
+    def after(self, commit_id: int, most_bytes: int) -> list[tuple[int, int]]:
+        """(id, slot) of the commits after that one, oldest first: at least one if there is any, no more than fit."""
+        found: list[tuple[int, int]] = []
+        size = 0
+        for number, slot, length in self._used:
+            if number <= commit_id:
+                continue
+            if found and size + length > most_bytes:
+                break
+            found.append((number, slot))
+            size += length
+        return found
 
     def surplus(self, keep: int) -> list[int]:
         """Free slots beyond `keep`: a burst of small commits must not hold its rows for ever."""

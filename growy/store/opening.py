@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import attrs
 import numpy as np
 
 from growy.config import StoreConfig
-from growy.model.errors import StoreError
+from growy.model.errors import StoreError, StoreInUse
 from growy.model.reading import Columns
 from growy.store import faults
 from growy.store.blob import decode
@@ -70,15 +71,32 @@ def _lock(directory: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise StoreError(
+        raise StoreInUse(
             f"{directory} is in use by another growyd",
             cure="Stop that one, or give this one another store.path",
         ) from None
     return lock
 
 
-def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Callable[[Path], int]) -> Opened:
+def keep_from_others(path: Path) -> None:
+    """The file, made if it is not there, is for its owner and group only: growy.db has the hashes of passwords. SQLite
+    gives its WAL the same mode. Raises OSError."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        mode = stat.S_IMODE(os.fstat(file).st_mode)
+        if mode & stat.S_IRWXO:
+            os.fchmod(file, mode & ~stat.S_IRWXO)
+    finally:
+        os.close(file)
+
+
+def open_files(
+    config: StoreConfig, directory: Path, vfs: str | None, free: Callable[[Path], int], *, ship: bool = False
+) -> Opened:
     """Open or create both databases in `directory`.
+
+    Args:
+        ship: commits are held until they have been shipped.
 
     Raises:
         SchemaError: written by a newer growyd.
@@ -95,6 +113,7 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
             directory / SERIES_FILE, synchronous=config.synchronous, migrations=SERIES_MIGRATIONS, vfs=vfs
         )
         opened.append(series)
+        keep_from_others(directory / REGISTRY_FILE)
         registry = open_writing(
             directory / REGISTRY_FILE, synchronous="full", migrations=REGISTRY_MIGRATIONS, vfs=vfs
         )
@@ -110,7 +129,7 @@ def open_files(config: StoreConfig, directory: Path, vfs: str | None, free: Call
             lock=lock,
             series=series,
             registry=registry,
-            journal=Journal(series),
+            journal=Journal(series, hold=ship),
             unsealed=unsealed,
             catalog=load_catalog(series),
             conversions=load_conversions(series),

@@ -5,21 +5,40 @@ began and never waits for the writer."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import apsw
+import attrs
 import trio
 
 from growy.model.errors import StoreError
+from growy.ops.latency import Histogram
 from growy.store.faults import typed
 from growy.store.schema import REGISTRY_FILE, SERIES_FILE, open_reading
 
 T = TypeVar("T")
 READERS = 3
 """Reads at once. More only compete for the interpreter."""
+
+
+@attrs.frozen(kw_only=True)
+class ReadProbe:
+    """A read of both databases that was made to see whether it can be."""
+
+    latency_ms: float
+    connections: int
+    """Reads at once, at most."""
+    free: int
+    """Of these, how many were not busy."""
+
+
+def read_something(db: apsw.Connection) -> None:
+    """A page of the database, not only of memory: the version stands in its header."""
+    db.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
 
 class Readers:
@@ -31,6 +50,13 @@ class Readers:
         self._limiter = trio.CapacityLimiter(READERS)
         self._idle: dict[str, list[apsw.Connection]] = {SERIES_FILE: [], REGISTRY_FILE: []}
         self._closed = False
+        self.times = Histogram()
+        """Of reads that came to an end, waiting for their turn included."""
+
+    @property
+    def free(self) -> int:
+        """How many reads could begin at once."""
+        return int(self._limiter.available_tokens)
 
     async def series(self, read: Callable[[apsw.Connection], T]) -> T:
         """`read(connection to series.db)` in a worker thread."""
@@ -44,7 +70,10 @@ class Readers:
         """`read()`, which opens its own connection, in a worker thread."""
         if self._closed:
             raise StoreError("the store is closed")
-        return await trio.to_thread.run_sync(self._apart, read, limiter=self._limiter)
+        began = time.perf_counter()
+        answer = await trio.to_thread.run_sync(self._apart, read, limiter=self._limiter)
+        self.times.add(time.perf_counter() - began)
+        return answer
 
     def _apart(self, read: Callable[[], T]) -> T:
         try:
@@ -55,7 +84,10 @@ class Readers:
     async def _run(self, name: str, read: Callable[[apsw.Connection], T]) -> T:
         if self._closed:
             raise StoreError("the store is closed")
-        return await trio.to_thread.run_sync(partial(self._read, name, read), limiter=self._limiter)
+        began = time.perf_counter()
+        answer = await trio.to_thread.run_sync(partial(self._read, name, read), limiter=self._limiter)
+        self.times.add(time.perf_counter() - began)
+        return answer
 
     def _read(self, name: str, read: Callable[[apsw.Connection], T]) -> T:
         idle = self._idle[name]

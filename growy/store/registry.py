@@ -13,7 +13,16 @@ import apsw
 
 from growy.model.audit import AuditEntry
 from growy.model.errors import Invalid
-from growy.store.audit import AuditFilter, AuditPage, read_audit, read_event_types, write_audit
+from growy.store.accounts import AccountBatch, AccountRows, read_accounts, write_accounts
+from growy.store.audit import (
+    AuditFilter,
+    AuditPage,
+    AuditRow,
+    read_audit,
+    read_audit_after,
+    read_event_types,
+    write_audit,
+)
 from growy.store.control import ControlBatch, ControlRegistry, write_control
 from growy.store.devices import DeviceRow, read_devices, write_devices
 from growy.store.hierarchy import HierarchyBatch, HierarchyRegistry, write_hierarchy
@@ -89,6 +98,22 @@ class Registry(ControlRegistry, HierarchyRegistry):
 
         await self._registry_writer.run(write, db)
 
+    async def write_accounts(self, batch: AccountBatch) -> None:
+        """Users, sessions and keys, in one transaction; returns when it is on the card. As `write_registry`."""
+        if not batch:
+            return
+        db = self._registry
+
+        def write() -> None:
+            with transaction(db):
+                write_accounts(db, batch)
+
+        await self._registry_writer.run(write, db)
+
+    async def account_rows(self) -> AccountRows:
+        """All accounts. Raises StoreError."""
+        return await self._readers.registry(read_accounts)
+
     def submit_control(self, control: ControlBatch) -> Submitted:
         """As `write_registry(control=...)`, for an emergency stop: under way when this returns, whoever waits."""
         db = self._registry
@@ -143,6 +168,10 @@ class Registry(ControlRegistry, HierarchyRegistry):
         if limit < 1 or offset < 0:
             raise Invalid("limit must be at least 1, offset at least 0")
         return await self._readers.registry(lambda db: read_audit(db, wanted, limit, offset))
+
+    async def audit_after(self, after_id: int, limit: int) -> list[AuditRow]:
+        """The entries after that one, oldest first. Raises StoreError."""
+        return await self._readers.registry(lambda db: read_audit_after(db, after_id, limit))
 
     async def audit_event_types(self) -> dict[str, int]:
         """Kinds of event in the audit trail, and how often each happened. Raises StoreError."""

@@ -84,6 +84,38 @@ def _series_1(db: apsw.Connection) -> None:
     )
 
 
+def _series_2(db: apsw.Connection) -> None:
+    db.execute(
+        """
+        -- How far the old server's database has been read (rowid), with what became of its rows: written in the
+        -- transaction that takes them.
+        CREATE TABLE legacy_progress (
+            identity TEXT PRIMARY KEY,
+            cursor INTEGER NOT NULL, cursor_row TEXT NOT NULL, tally TEXT NOT NULL,
+            began_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        -- Which series the old server's rows went to; a later run must not choose another.
+        CREATE TABLE legacy_series (
+            esp_id TEXT NOT NULL, gpio INTEGER NOT NULL, sensor_type TEXT NOT NULL, series INTEGER NOT NULL,
+            PRIMARY KEY (esp_id, gpio, sensor_type)
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
+def _series_3(db: apsw.Connection) -> None:
+    db.execute(
+        """
+        -- How far this store has come with the commits of others; moved in the transaction that takes them.
+        CREATE TABLE taken (
+            node TEXT NOT NULL, instance TEXT NOT NULL,
+            cursor INTEGER NOT NULL, check_ INTEGER NOT NULL, newest_rx_ms INTEGER NOT NULL,
+            PRIMARY KEY (node, instance)
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
 def _registry_1(db: apsw.Connection) -> None:
     db.execute(
         """ CREATE TABLE devices ( esp_id TEXT PRIMARY KEY, record TEXT NOT NULL, first_seen INTEGER NOT NULL,
@@ -194,12 +226,38 @@ def _registry_hierarchy(db: apsw.Connection) -> None:
     )
 
 
-SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1,)
+def _registry_accounts(db: apsw.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE users (
+            -- AUTOINCREMENT: an id in an old token never becomes somebody else's.
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            username TEXT NOT NULL UNIQUE COLLATE NOCASE, email TEXT UNIQUE COLLATE NOCASE, full_name TEXT NOT NULL,
+            role TEXT NOT NULL, active INTEGER NOT NULL, password TEXT NOT NULL, token_version INTEGER NOT NULL,
+            created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE sessions (
+            id TEXT PRIMARY KEY, user_id INTEGER NOT NULL, refresh TEXT NOT NULL, created_ms INTEGER NOT NULL,
+            expires_ms INTEGER NOT NULL, keep_ms INTEGER NOT NULL, peer TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE api_keys (
+            name TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, role TEXT NOT NULL, scopes TEXT,
+            created_ms INTEGER NOT NULL, created_by TEXT NOT NULL, last_used_ms INTEGER
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE login_failures (
+            username TEXT PRIMARY KEY, failures INTEGER NOT NULL, last_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
+SERIES_MIGRATIONS: tuple[Migration, ...] = (_series_1, _series_2, _series_3)
 REGISTRY_MIGRATIONS: tuple[Migration, ...] = (
     _registry_1,
     _registry_2,
     _registry_3,
     _registry_hierarchy,
+    _registry_accounts,
 )
 
 

@@ -80,7 +80,7 @@ def prepare(db: apsw.Connection, part: Slice, chunk_readings: int) -> Sealed:
     """Encode a slice; reads the chunks it adds to. In a worker thread."""
     sealed = Sealed([], [], [], [], len(part.columns), part.mark)
     names, starts = np.unique(part.columns.series, return_index=True)
-    ends = [*starts[1:].tolist(), len(part.columns)]
+    ends = [*starts[1:].tolist(), len(part.columns)] if len(names) else []
     for series_id, start, end in zip(names.tolist(), starts.tolist(), ends, strict=True):
         _series(db, part.columns.take(slice(start, end)), series_id, chunk_readings, sealed)
     return sealed

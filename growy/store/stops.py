@@ -49,6 +49,8 @@ def write_stops(db: apsw.Connection, rows: Sequence[StopRow]) -> None:
             for row in rows
         ],
     )
+    if all(row.cleared_ms is None for row in rows):
+        return  # none has ended: a new stop waits for as little as may be
     db.execute(
         "DELETE FROM stops WHERE cleared_ms IS NOT NULL AND id NOT IN"
         " (SELECT id FROM stops WHERE cleared_ms IS NOT NULL ORDER BY cleared_ms DESC, since_ms DESC, id LIMIT ?)",

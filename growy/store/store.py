@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 import numpy as np
@@ -20,7 +21,7 @@ import trio
 from growy.config import ControlConfig, StoreConfig
 from growy.model.errors import Invalid, StoreError, StoreUnavailable
 from growy.model.reading import Columns, Quality, Series
-from growy.store import faults, query, scan
+from growy.store import faults, query, scan, walk
 from growy.store.backup import copy_database
 from growy.store.blob import decode, encode
 from growy.store.catalog import Catalog, Conversion, Conversions, write_names
@@ -30,14 +31,16 @@ from growy.store.housekeeping import Housekeeping
 from growy.store.journal import newest_blobs_of_journal
 from growy.store.opening import Opened, open_files
 from growy.store.query import RangeResult, SeriesStatistics
-from growy.store.readers import Readers
+from growy.store.readers import READERS, Readers, ReadProbe, read_something
 from growy.store.registry import Registry
 from growy.store.schema import REGISTRY_FILE, SERIES_FILE, check_sqlite, file_size
+from growy.store.shipping import Shipping, Taken, write_taken
 from growy.store.sql import Cell, run_sql
 from growy.store.statistics import Latencies, StoreStatistics
 from growy.store.tail import Tail
 from growy.store.writer import Writer, transaction
 
+T = TypeVar("T")
 HISTORY_ROWS = ControlConfig().history_rows
 
 
@@ -61,8 +64,9 @@ class Store(Registry):
         self.catalog: Catalog = opened.catalog
         self.conversions: Conversions = opened.conversions
         self.tail: Tail = opened.tail
+        self.shipping = Shipping(opened, writer, readers)
         self._config = config
-        self._directory = directory
+        self._directory = self.directory = directory
         self._opened = opened
         self._free = free
         self._least_free = config.min_free_mb * 1_048_576
@@ -71,14 +75,19 @@ class Store(Registry):
         self._vfs = vfs
         self._housekeeping = Housekeeping(config, directory, opened, writer, readers, vfs)
         self._latencies = Latencies()
-        self._readings = self._commits = self._failed = self._letters = 0
+        self._readings = self._commits = self._failed = self._letters = self._bytes = 0
 
-    async def commit(self, columns: Columns, dead_letters: Sequence[DeadLetter] = ()) -> None:
+    async def commit(
+        self, columns: Columns, dead_letters: Sequence[DeadLetter] = (), *, taken: Taken | None = None
+    ) -> None:
         """Make readings and dead letters durable in one transaction; returns when it has committed.
 
         The columns belong to the store from here on: they must not be changed.
         New and changed series and conversions go into the same transaction. Calls commit in the order they were
         made. A call that has begun is finished even when its caller is cancelled.
+
+        Args:
+            taken: they come from another node's store, and this is how far we are with it then.
 
         Raises:
             StoreUnavailable: the disk is full or read-only. Nothing was committed; call again with the same
@@ -88,8 +97,8 @@ class Store(Registry):
         began = time.perf_counter()
         series, conversions = self.catalog.pending(), self.conversions.pending()
         try:
-            await self._writer.run(
-                partial(self._write, columns, dead_letters, series, conversions), self._opened.series
+            packed = await self._writer.run(
+                partial(self._write, columns, dead_letters, series, conversions, taken), self._opened.series
             )
         except StoreError as error:
             self._failed += 1
@@ -104,6 +113,7 @@ class Store(Registry):
         self._commits += 1
         self._readings += len(columns)
         self._letters += len(dead_letters)
+        self._bytes += packed
         self._housekeeping.committed()
 
     def _write(
@@ -112,8 +122,9 @@ class Store(Registry):
         letters: Sequence[DeadLetter],
         series: list[Series],
         conversions: list[Conversion],
-    ) -> None:
-        """One commit; in the writer's thread."""
+        taken: Taken | None,
+    ) -> int:
+        """One commit; in the writer's thread. How many bytes the readings take packed."""
         faults.check_room(self._directory, self._free(self._directory), self._least_free)
         db, journal = self._opened.series, self._opened.journal
         # By series: neighbours are of one device, so that its counter and its clock cost next to nothing.
@@ -123,14 +134,26 @@ class Store(Registry):
             commit_id = journal.append(blob) if blob else 0
             if letters:
                 write_dead_letters(db, letters, self._config.dead_letters)
+            if taken is not None:
+                write_taken(db, taken)
         if blob:
             journal.keep()
             self._opened.unsealed.add(commit_id, columns)
+        return len(blob)
 
     async def ping(self) -> None:
         """Returns when both writers' threads have come to it: they are alive and finish their jobs."""
         await self._writer.run(lambda: None, self._opened.series)
         await self._registry_writer.run(lambda: None, self._opened.registry)
+
+    async def probe(self) -> ReadProbe:
+        """Reads something from each database, and says how long that took. Raises StoreError."""
+        began = time.perf_counter()
+        await self._readers.registry(read_something)
+        await self._readers.series(read_something)
+        return ReadProbe(
+            latency_ms=(time.perf_counter() - began) * 1000.0, connections=READERS, free=self._readers.free
+        )
 
     async def newest_commits(self, readings: int) -> Columns:
         """The commits that hold the newest `readings` readings, oldest first; fewer where no more than the last 32
@@ -215,6 +238,21 @@ class Store(Registry):
 
         return await self._readers.series(read)
 
+    def pieces(
+        self,
+        series_ids: Collection[int],
+        start_ms: int,
+        end_ms: int,
+        make: Callable[[Columns], T],
+        *,
+        readings: int,
+        quality: Collection[Quality] | None = None,
+    ) -> AsyncGenerator[T, None]:
+        """All readings of these series measured in [start_ms, end_ms), by time, however many there are, in pieces of
+        about `readings`; see `walk.pieces`."""
+        going = walk.walk(series_ids, start_ms, end_ms, readings, quality)
+        return walk.pieces(self._readers, self._opened.unsealed, going, make)
+
     async def series_statistics(self, series_id: int, start_ms: int, end_ms: int) -> SeriesStatistics:
         """Minimum, maximum, mean, standard deviation, counts and qualities of [start_ms, end_ms).
 
@@ -278,8 +316,12 @@ class Store(Registry):
         """Where the store stands; reads file sizes and the free space, no database."""
         p50, p99 = self._latencies.percentiles_ms()
         unsealed, keeping = self._opened.unsealed, self._housekeeping
+        free = self._free(self._directory)
         return StoreStatistics(
-            state=self._state,
+            # A disk that has filled up or turned read-only is known before a commit meets it.
+            state=faults.disk_state(self._directory, free, self._least_free)
+            if self._state is DiskState.OK
+            else self._state,
             last_error=self._last_error or keeping.last_error,
             readings=self._readings,
             commits=self._commits,
@@ -287,6 +329,9 @@ class Store(Registry):
             dead_letters=self._letters,
             commit_p50_ms=p50,
             commit_p99_ms=p99,
+            commit_times=self._latencies.distribution(),
+            query_times=self._readers.times.distribution(),
+            committed_bytes=self._bytes,
             series=len(self.catalog),
             journal_commits=len(unsealed),
             journal_readings=unsealed.readings,
@@ -297,8 +342,10 @@ class Store(Registry):
             seal_failures=keeping.failures,
             checkpoints=keeping.checkpoints,
             wal_bytes=file_size(self._directory / f"{SERIES_FILE}-wal"),
+            registry_wal_bytes=file_size(self._directory / f"{REGISTRY_FILE}-wal"),
             db_bytes=file_size(self._directory / SERIES_FILE) + file_size(self._directory / REGISTRY_FILE),
-            free_bytes=free_bytes(self._directory),
+            free_bytes=free,
+            disk_bytes=faults.disk_bytes(self._directory),
             tail_bytes=self.tail.nbytes,
         )
 
@@ -311,6 +358,7 @@ async def open_store(
     history_rows: int = HISTORY_ROWS,
     vfs: str | None = None,
     free: Callable[[Path], int] = free_bytes,
+    ship: bool = False,
 ) -> AsyncIterator[Store]:
     """Open the store in `directory`, made if it is not there.
 
@@ -320,6 +368,7 @@ async def open_store(
         history_rows: `control.history_rows`.
         vfs: SQLite file layer, for fault injection; None is the system's.
         free: how much room the disk has, for fault injection.
+        ship: its commits go to another node: they are held until they are there (`Store.shipping`).
 
     Raises:
         SchemaError: SQLite is too old, or a newer growyd wrote the databases.
@@ -327,7 +376,7 @@ async def open_store(
         StoreError: a database is damaged.
     """
     check_sqlite(apsw.sqlite_lib_version())
-    opened = await trio.to_thread.run_sync(open_files, config, directory, vfs, free)
+    opened = await trio.to_thread.run_sync(partial(open_files, config, directory, vfs, free, ship=ship))
     writer, registry_writer = Writer(directory), Writer(directory, "growyd-registry")
     readers = Readers(directory, vfs)
     try:

@@ -3,20 +3,28 @@ here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
+import trio
 
+from growy.ops.machine import CpuMeter
 from growy.web.health import Health
 from growy.web.live import LiveHub
+from growy.web.premises import Premises, nothing_known
 
 if TYPE_CHECKING:
+    from growy.broker.logins import BrokerLogins
     from growy.control.control import Control
     from growy.fleet.fleet import Fleet
     from growy.fleet.zones import Zones
+    from growy.hierarchy.god_node import GodNode
+    from growy.hierarchy.kaiser_node import KaiserNode
     from growy.sensors.pool import Pool
     from growy.store import Store
+    from growy.web.accounts.accounts import Accounts
+    from growy.web.gate import Gate
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +41,19 @@ class App:
     control: Control
     zones: Zones
     hub: LiveHub
+    tree: GodNode | KaiserNode | None = None
+    """This node in the tree; None only in tests of what does not need it."""
+    broker_logins: BrokerLogins
+    gate: Gate
+    accounts: Accounts
     health: Callable[[], Health]
+    premises: Callable[[], Awaitable[Premises]] = nothing_known
+    """What the doctor cannot see from the web room."""
+    cpu: CpuMeter = attrs.field(factory=CpuMeter)
+    visits: trio.Lock = attrs.field(factory=trio.Lock)
+    """Of the doctor: a visit reads databases for seconds, so that there is one at a time."""
+    broker_login: bool = False
+    """growyd has a user name at the broker."""
+    broker_tls: bool = False
     parts: Mapping[str, Callable[[], object]] = attrs.field(factory=dict)
     """`statistics` of parts that the web room does not know itself: intake, broker link, fleet..."""

@@ -1,113 +1,171 @@
-"""One live client's share of the news: which series wait to be sent, and which events. Pure; it must never
-wait or send.
+"""One live client's share of the news: which series wait to be sent, and which events. Pure; it must never wait or
+send.
 
-Readings coalesce: while a client has not been sent a series, newer readings of it take the older one's place,
-and the series keeps its place in the queue. Events (everything but readings) are kept in order and never
-coalesced; a client that lets `MOST_EVENTS` of them pile up is given up (`overflowed`), because dropping an
-alarm in silence is worse than a reconnect that the client notices.
+Readings coalesce: while a client has not been sent a series, newer readings of it take the older one's place. What
+waits is not noted per reading: a series waits when more readings of it have come (`Newest.count`) than this client has
+seen. Events (everything but readings) are kept in order and never coalesced; a client that lets `MOST_EVENTS` of them
+pile up is given up (`overflowed`), because dropping an alarm in silence is worse than a reconnect that the client
+notices. How things stand (`replay`) is no news and not counted there; it goes between the events before and after it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
 
+import attrs
 import numpy as np
-import numpy.typing as npt
 
 from growy.model.reading import IndexArray, IntArray
-from growy.web.subscription import Filter, Subscription
-
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
+from growy.web.events import LiveEvent
+from growy.web.newest import BoolArray, Newest, longer
+from growy.web.subscription import Subscription
 
 MOST_EVENTS = 1000
 
 
-class Feed:
-    """What waits for one client. Arrays are indexed by series id and grow with the hub."""
+@attrs.frozen
+class Due:
+    """Series whose newest reading is to be sent now."""
 
-    def __init__(self, client_id: str, wake: Callable[[], None]) -> None:
+    fresh: IndexArray
+    again: IndexArray
+    """Their newest reading is older than the subscribe that asked for it."""
+
+
+class Feed:
+    """What waits for one client. Arrays are indexed by series id and grow with `Newest`."""
+
+    def __init__(self, client_id: str, newest: Newest, wake: Callable[[], None]) -> None:
         """Args:
         client_id: names the client in messages.
         wake: called when something new waits for a feed that listens (see `listening`), and on overflow.
         """
         self.client_id = client_id
         self.subscription = Subscription()
-        self.filters: tuple[Filter, ...] = self.subscription.filters()
         self.overflowed = False
         self.listening = True
         """False while the client's pace forbids sending readings anyway: new readings then wake nobody."""
-        self.marked = 0
-        """Readings that were meant for this client."""
+        self.readings_waiting = False
+        """Readings may wait. False for sure means none does."""
         self.taken = 0
         """Readings handed out to be sent."""
+        self.coalesced = 0
+        """Readings whose place a newer one of the same series took before they were sent."""
+        self._newest = newest
         self._wake = wake
-        self._wanted: BoolArray = np.zeros(0, np.bool_)
-        self._since: IntArray = np.zeros(0, np.int64)
-        self._events: deque[str] = deque()
+        self._wanted: BoolArray = np.zeros(len(newest), np.bool_)
+        self._seen: IntArray = newest.count.copy()
+        self._again: IntArray = np.zeros(len(newest), np.int64)
+        """By series: the count at which its newest reading was asked for again; 0: not."""
+        self._turn: IntArray = np.zeros(len(newest), np.int64)
+        """When each series was sent last, counted in takes."""
+        self._told: IntArray = np.zeros(len(newest), np.int64)
+        self._takes = 0
+        self._replays = False
+        self._events: deque[LiveEvent] = deque()
+        self._owed: deque[LiveEvent] = deque()
 
     # The hub's side
 
-    def resize(self, wanted: BoolArray) -> None:
-        """The series this client wants, by id; the array may be longer than before, never shorter.
-
-        What waits of series that are no longer wanted is forgotten.
-        """
-        since = np.zeros(len(wanted), np.int64)
-        since[: len(self._since)] = self._since
-        lost = since[~wanted] != 0
-        self.marked -= int(np.count_nonzero(lost))
-        since[~wanted] = 0
+    def subscribe(self, wanted: BoolArray) -> None:
+        """The series this client wants from now on, by id. What waits of others is forgotten; of those that it did not
+        want before only what is yet to come waits."""
+        self._make_room()
+        fresh = wanted & ~self._wanted
+        self._seen[fresh] = self._newest.count[fresh]
         self._wanted = wanted
-        self._since = since
 
-    def mark(self, series: IndexArray, tick: int) -> None:
-        """Readings of these series have come with batch `tick` (> 0, growing)."""
-        ids = series[self._wanted[series]]
-        if not len(ids):
-            return
-        self.marked += len(ids)
-        fresh = ids[self._since[ids] == 0]
-        if len(fresh):
-            self._since[fresh] = tick
+    def widen(self, wanted: BoolArray) -> None:
+        """The same wish, when there are new series that it admits: everything of them is news."""
+        self._make_room()
+        self._wanted = wanted
+
+    def replay(self, named: BoolArray, events: Iterable[LiveEvent]) -> None:
+        """To be told again: the newest reading of these series, and these events, oldest first."""
+        self._make_room()
+        count = self._newest.count
+        ids = np.flatnonzero(named & (count > 0))
+        self.coalesced += int(np.maximum(count[ids] - self._seen[ids] - 1, 0).sum())
+        self._seen[ids] = count[ids] - 1
+        self._again[ids] = count[ids]
+        # What waited before is older than how things stand now; an earlier telling of that is out of date.
+        self._owed = deque([*(one for one in self._owed if not one.again), *self._events, *events])
+        self._events.clear()
+        self._replays = True
+        self.readings_waiting = True
+        self._wake()
+
+    def mark(self) -> None:
+        """Readings have come that this client wants."""
+        self.readings_waiting = True
         if self.listening:
             self._wake()
 
-    def post(self, text: str) -> None:
+    def post(self, event: LiveEvent) -> None:
         """Queue an event; every one is sent, in order, or the client is given up."""
         if self.overflowed:
             return
         if len(self._events) >= MOST_EVENTS:
             self.overflowed = True
             self._events.clear()
+            self._owed.clear()
         else:
-            self._events.append(text)
+            self._events.append(event)
         self._wake()
 
     # The sender's side
 
-    def next_event(self) -> str | None:
-        return self._events.popleft() if self._events else None
+    def next_events(self, limit: int) -> list[LiveEvent]:
+        """At most `limit` events, in order."""
+        events: list[LiveEvent] = []
+        for queue in (self._owed, self._events):
+            events += [queue.popleft() for _ in range(min(limit - len(events), len(queue)))]
+        return events
 
-    def take(self, limit: int) -> IndexArray:
-        """Ids of at most `limit` waiting series, the longest-waiting first; they wait no longer."""
-        ids = np.flatnonzero(self._since)
-        if len(ids) > 1:
-            ids = ids[np.argsort(self._since[ids], kind="stable")[:limit]]
-        self._since[ids] = 0
+    def take(self, limit: int) -> Due:
+        """At most `limit` waiting series, those first that were sent longest ago; they wait no longer."""
+        self._make_room()
+        count = self._newest.count
+        ids = np.flatnonzero(self._waiting()).astype(np.int32)
+        self.readings_waiting = len(ids) > limit
+        if self.readings_waiting:
+            ids = ids[np.argsort(self._turn[ids], kind="stable")[:limit]]
+        self._takes += 1
+        self._turn[ids] = self._takes
         self.taken += len(ids)
-        return ids.astype(np.int32)
+        self.coalesced += int((count[ids] - self._seen[ids]).sum()) - len(ids)
+        self._seen[ids] = count[ids]
+        if not self._replays:
+            return Due(ids, ids[:0])
+        old = self._again[ids] == count[ids]
+        self._replays = self.readings_waiting
+        return Due(ids[~old], ids[old])
+
+    def introduce(self, ids: IndexArray, versions: IntArray) -> IndexArray:
+        """Of these series those that this client has not been told of as they are now; it has, then."""
+        new = np.flatnonzero(self._told[ids] != versions)
+        self._told[ids] = versions
+        return ids.take(new)
 
     @property
     def events_waiting(self) -> int:
-        return len(self._events)
+        return len(self._events) + len(self._owed)
 
     @property
-    def readings_waiting(self) -> int:
-        return int(np.count_nonzero(self._since))
+    def series_waiting(self) -> int:
+        self._make_room()
+        return int(np.count_nonzero(self._waiting()))
 
-    @property
-    def coalesced(self) -> int:
-        """Readings whose place a newer one of the same series took before they were sent."""
-        return self.marked - self.taken - self.readings_waiting
+    def _waiting(self) -> BoolArray:
+        waiting: BoolArray = self._wanted & (self._newest.count > self._seen)
+        return waiting
+
+    def _make_room(self) -> None:
+        size = len(self._newest)
+        if len(self._seen) < size:
+            self._seen = longer(self._seen, size)
+            self._again = longer(self._again, size)
+            self._turn = longer(self._turn, size)
+            self._told = longer(self._told, size)
+            self._wanted = longer(self._wanted, size)

@@ -18,7 +18,19 @@ class HealthStatus(enum.StrEnum):
     DEGRADED = "degraded"
     """Works, but something is missing; the causes say what. Readings are not lost."""
     UNHEALTHY = "unhealthy"
-    """Readings can neither be received nor stored until somebody acts."""
+    """Readings can neither be received nor stored, or a critical part stands still."""
+
+
+class RuntimeMode(enum.StrEnum):
+    """What growyd is doing at large."""
+
+    WARMING_UP = "WARMING_UP"
+    """It has not been connected to its broker since its start."""
+    NORMAL_OPERATION = "NORMAL_OPERATION"
+    DEGRADED_OPERATION = "DEGRADED_OPERATION"
+    """At least one cause; they say what."""
+    SHUTDOWN_DRAIN = "SHUTDOWN_DRAIN"
+    """It reads no more, commits what it has, and ends within seconds."""
 
 
 @attrs.frozen
@@ -46,6 +58,11 @@ class Vitals:
     workers_alive: int
     set_aside: tuple[str, ...] = ()
     """Names of sensor libraries that failed too often."""
+    standing_still: tuple[str, ...] = ()
+    """Critical parts that have missed their deadline: `control`, `link`, `writer`, `workers`."""
+    was_connected: bool = True
+    """Since the start."""
+    stopping: bool = False
     devices: int = 0
     devices_online: int = 0
 
@@ -56,7 +73,8 @@ class Health:
 
     status: HealthStatus
     ready: bool
-    """Readings are received, converted and stored right now."""
+    """Readings are received, converted and stored right now, and rules and people can switch."""
+    mode: RuntimeMode
     checks: dict[str, bool]
     causes: tuple[Cause, ...]
     broker_connected: bool
@@ -115,25 +133,50 @@ def assess(vitals: Vitals) -> Health:
         )
         for name in vitals.set_aside
     )
+    causes.extend(
+        Cause(
+            "part_stands_still",
+            f"The part {name} has missed its deadline. If it goes on so, growyd is started again; "
+            "its log says where it waited",
+        )
+        for name in vitals.standing_still
+    )
+    if vitals.stopping:
+        causes.append(Cause("stopping", "growyd is being stopped: it reads no more and commits what it has"))
+    still = frozenset(vitals.standing_still)
     checks = {
-        "broker": vitals.broker_connected,
-        "store": store_ok,
-        "conversion": vitals.workers_alive > 0 and not vitals.set_aside,
+        "broker": vitals.broker_connected and "link" not in still,
+        "store": store_ok and "writer" not in still,
+        "conversion": vitals.workers_alive > 0 and not vitals.set_aside and "workers" not in still,
+        "control": "control" not in still,
     }
     known_state = vitals.store_state in {"ok", "full", "readonly"}
-    if not known_state or (not vitals.broker_connected and not store_ok):
+    if not known_state or still or (not vitals.broker_connected and not store_ok):
         status = HealthStatus.UNHEALTHY
     else:
         status = HealthStatus.DEGRADED if causes else HealthStatus.HEALTHY
     return Health(
         status=status,
-        ready=vitals.broker_connected and store_ok and vitals.workers_alive > 0,
+        ready=vitals.broker_connected
+        and store_ok
+        and vitals.workers_alive > 0
+        and not still
+        and not vitals.stopping,
+        mode=_mode(vitals, causes),
         checks=checks,
         causes=tuple(causes),
         broker_connected=vitals.broker_connected,
         devices=vitals.devices,
         devices_online=vitals.devices_online,
     )
+
+
+def _mode(vitals: Vitals, causes: list[Cause]) -> RuntimeMode:
+    if vitals.stopping:
+        return RuntimeMode.SHUTDOWN_DRAIN
+    if not vitals.was_connected and all(cause.code == "broker_disconnected" for cause in causes):
+        return RuntimeMode.WARMING_UP
+    return RuntimeMode.DEGRADED_OPERATION if causes else RuntimeMode.NORMAL_OPERATION
 
 
 def said_of(detail: str) -> str:

@@ -34,10 +34,18 @@ class Limits:
     handshake_timeout: float = 5.0
     websocket_close: float = 1.0
     """For the closing handshake; a client that does not answer is cut off."""
-    flush_interval: float = 0.1
-    """Readings are sent to a client at most ten times a second."""
-    flush_readings: int = 50
-    """Readings per flush: 500 a second is what a browser redraws without falling behind."""
+    websocket_idle: float = 300.0
+    """A live client that says nothing for so long, and does not even answer a ping, is gone."""
+    frame_interval: float = 0.1
+    """Readings go to a client ten times a second in the long run, ..."""
+    frame_burst: int = 3
+    """... and so many times at once after a quiet moment: the readings of another device need not wait."""
+    gather: float = 0.04
+    """What comes within this is sent together: a device's sensors come one after the other."""
+    flush_readings: int = 100
+    """Messages of a plain client at a time: 1,000 a second is what a browser can just read."""
+    flush_batch: int = 1000
+    """Readings, and events, in one frame of a batch: some 40 kB."""
 
     @classmethod
     def of(cls, config: WebConfig) -> Limits:

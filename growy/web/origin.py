@@ -1,18 +1,19 @@
 """Which names and web pages may talk to growyd. Pure.
 
-growyd has no login yet and listens on loopback only; a web browser on the same machine could still be used by
-a page from elsewhere: by posting to 127.0.0.1 (the request carries that page's Origin), by opening a
-WebSocket (which no same-origin rule stops), or by letting a name of its own point to 127.0.0.1 (DNS
-rebinding: the request carries that name as Host). Names that nobody on the internet can own (single labels,
-.local and the like) and bare addresses pass.
+A web browser of somebody who may use growyd could itself be used by a page from elsewhere: by posting to growyd (the
+request carries that page's Origin), by opening a WebSocket (which no same-origin rule stops), or by letting a name of
+its own point to growyd (DNS rebinding: the request carries that name as Host). Names that nobody on the internet can
+own (single labels, .local and the like) and bare addresses pass.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 
-from growy.web.answers import Forbidden
+from growy.web.answers import BadRequest, Forbidden
 
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[\w.~-]*)(:\d*)?", re.ASCII)
 _LOCAL_SUFFIXES = (".localhost", ".local", ".lan", ".home.arpa", ".internal", ".box")
 """Reserved for local use (RFC 6761, 6762, 8375; .internal by ICANN 2024), .lan and .box as home routers give
 them."""
@@ -46,7 +47,9 @@ def is_loopback(host: str) -> bool:
 
 
 def check_host(authority: str) -> None:
-    """Raises Forbidden for a Host header that names us by a name from the internet."""
+    """Raises Forbidden for a Host header that names us by a name from the internet, BadRequest for one that is none."""
+    if not _AUTHORITY.fullmatch(authority.strip()):
+        raise BadRequest(400, "The Host header names no host")
     host = host_of(authority)
     if not is_local_name(host):
         raise Forbidden(

@@ -3,53 +3,51 @@ handled elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
 
 from growy.config import WebConfig
+from growy.model.people import Peer
 from growy.ops.log import get_log
+from growy.web.accounts.accounts import Accounts
 from growy.web.answers import TooBusy, error_answer
 from growy.web.api import ENDPOINTS
 from growy.web.app import App
 from growy.web.connection import ConnectionCounts, HttpConnection, linger
+from growy.web.cors import Cors
 from growy.web.dispatch import Dispatcher
 from growy.web.limits import Limits
 from growy.web.listeners import open_tcp, open_unix
+from growy.web.origin import is_loopback
 from growy.web.router import Endpoint, Router
+from growy.web.statistics import WebStatistics
+from growy.web.tls import tls_of
 from growy.web.websocket import serve_live
 
 log = get_log(__name__)
 
 
-@attrs.frozen(kw_only=True)
-class WebStatistics:
-    """Counters since start; `connections` is of now."""
-
-    connections: int
-    connections_total: int
-    refused: int
-    """Connections turned away because there were too many."""
-    requests: int
-    answers: dict[str, int]
-    """By status."""
-    errors: dict[str, int]
-    """Error answers by code."""
-    timeouts: int
-    faults: int
-    """Failures that nobody foresaw, in handlers and connections; the log has each."""
-    bytes_sent: int
-
-
 @attrs.define
 class _Door:
     listener: trio.SocketListener
+    tls: ssl.SSLContext | None = None
+    local: bool = False
+    """The unix socket: who may open its file may do everything."""
     open: int = 0
     turning_away: int = 0
+
+    @property
+    def entrance(self) -> trio.abc.Listener[trio.abc.Stream]:
+        if self.tls is None:
+            return self.listener
+        return trio.SSLListener(self.listener, self.tls, https_compatible=True)
 
     @contextmanager
     def occupied(self) -> Iterator[None]:
@@ -63,9 +61,12 @@ class _Door:
 class Web:
     """An open web server; see `open_web`."""
 
-    def __init__(self, doors: list[_Door], app: App, limits: Limits, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(
+        self, doors: list[_Door], app: App, limits: Limits, endpoints: Iterable[Endpoint], cors: Cors
+    ) -> None:
         self._doors = doors
         self._limits = limits
+        self._cors = cors
         self._app = attrs.evolve(app, parts={**app.parts, "web": self.statistics})
         self._dispatcher = Dispatcher(self._app, Router(endpoints))
         self._counts = ConnectionCounts()
@@ -73,6 +74,10 @@ class Web:
         self._refused = 0
         self._faults = 0
         self._scope = trio.CancelScope()
+
+    @property
+    def accounts(self) -> Accounts:
+        return self._app.accounts
 
     @property
     def port(self) -> int:
@@ -86,15 +91,21 @@ class Web:
     @property
     def url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{'https' if self._doors[0].tls else 'http'}://{host}:{self.port}"
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; live clients are told 1001 then."""
         async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
             for door in self._doors:
-                serve = partial(self._serve, door)
-                await nursery.start(trio.serve_listeners, serve, [door.listener])
+                serve: Callable[[Any], Awaitable[None]] = partial(self._serve, door)
+                await nursery.start(trio.serve_listeners, serve, [door.entrance])
+            if self._doors[0].tls is None and not is_loopback(self.host):
+                log.warning(
+                    "passwords go through the network in the clear",
+                    url=self.url,
+                    cure="growyd certs, and [web] cert_file",
+                )
             task_status.started()
 
     def stop(self) -> None:
@@ -115,29 +126,41 @@ class Web:
             bytes_sent=self._counts.bytes_sent,
         )
 
-    async def _serve(self, door: _Door, stream: trio.SocketStream) -> None:
+    async def _serve(self, door: _Door, stream: trio.abc.Stream) -> None:
         try:
-            async with stream:
+            async with self._closing(stream):
                 if door.open >= self._limits.connections:
                     await self._turn_away(door, stream)
                 else:
                     with door.occupied():
                         self._connections_total += 1
-                        await self._converse(stream)
+                        await self._converse(door, stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client is gone
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one connection, counted and logged
             self._faults += 1
             log.once_per("connection failed").error("connection failed", exc_info=error)
 
-    async def _converse(self, stream: trio.SocketStream) -> None:
-        connection = HttpConnection(stream, self._dispatcher, self._limits, self._counts)
+    @asynccontextmanager
+    async def _closing(self, stream: trio.abc.Stream) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            # TLS says goodbye, and before that its greeting if that is still owed: nobody waits long for either.
+            with trio.move_on_after(self._limits.linger):
+                await stream.aclose()
+
+    async def _converse(self, door: _Door, stream: trio.abc.Stream) -> None:
+        peer = Peer("", local=True) if door.local else Peer(address_of_peer(stream))
+        connection = HttpConnection(stream, peer, self._dispatcher, self._limits, self._counts, self._cors)
         upgrade = await connection.run()
         if upgrade is not None:
-            hub, limits = self._app.hub, self._limits
-            await serve_live(stream, upgrade.handshake, upgrade.rest, upgrade.client_id, hub, limits)
+            hub, limits, admission = self._app.hub, self._limits, upgrade.admission
+            await serve_live(
+                stream, upgrade.handshake, upgrade.rest, upgrade.client_id, hub, limits, admission
+            )
 
-    async def _turn_away(self, door: _Door, stream: trio.SocketStream) -> None:
+    async def _turn_away(self, door: _Door, stream: trio.abc.Stream) -> None:
         """Say why and close, unless even that has become a crowd."""
         self._refused += 1
         if door.turning_away >= self._limits.connections:
@@ -155,6 +178,13 @@ class Web:
                 await linger(stream, self._limits.linger)
         finally:
             door.turning_away -= 1
+
+
+def address_of_peer(stream: trio.abc.Stream) -> str:
+    """Of whoever is at the other end. An IPv4 address that came through an IPv6 door is written as the former."""
+    plain = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    assert isinstance(plain, trio.SocketStream)
+    return str(plain.socket.getpeername()[0]).removeprefix("::ffff:")
 
 
 @asynccontextmanager
@@ -175,11 +205,12 @@ async def open_web(
         endpoints: what is served.
 
     Raises:
-        ConfigError: an address that is not loopback, a socket path that cannot be.
+        ConfigError: an address or a certificate that cannot be used, a socket path that cannot be.
         PortInUse: the port or the socket is taken.
     """
     async with AsyncExitStack() as stack:
-        doors = [_Door(await stack.enter_async_context(await open_tcp(config)))]
+        tls = tls_of(config)
+        doors = [_Door(await stack.enter_async_context(await open_tcp(config)), tls)]
         if socket_path is not None:
-            doors.append(_Door(await stack.enter_async_context(open_unix(socket_path))))
-        yield Web(doors, app, limits or Limits.of(config), endpoints)
+            doors.append(_Door(await stack.enter_async_context(open_unix(socket_path)), local=True))
+        yield Web(doors, app, limits or Limits.of(config), endpoints, Cors.of(config.allowed_origins))

@@ -9,7 +9,8 @@ Two dialects are spoken by the clients in the field, and one connection may mix 
     {"type": "unsubscribe", "topic": "sensor_data/ESP_12AB34CD"}
     {"type": "ping", "timestamp": 1735818000}
 
-The first replaces the filter, the second ends everything, a topic is added to and taken from what is there. A
+as JSON or CBOR. The first replaces the filter, the second ends everything, a topic is added to and taken from what is
+there. A
 fresh connection sees everything, until its first subscribe says what it wants.
 """
 
@@ -19,9 +20,9 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import attrs
-import msgspec
 
-from growy.model.errors import Invalid
+from growy.model.errors import Invalid, WireError
+from growy.wire import formats
 
 SENSOR_DATA = "sensor_data"
 MOST_WORDS = 1000
@@ -135,11 +136,11 @@ ClientMessage: TypeAlias = Replace | Clear | Add | Remove | PingRequest
 def parse(message: str | bytes) -> ClientMessage:
     """Raises Invalid, naming what is wrong, for anything that is not one of the messages above."""
     try:
-        said = msgspec.json.decode(message)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Invalid("The message is not JSON", details={"reason": str(error)[:200]}) from error
+        said = formats.parse(message.encode() if isinstance(message, str) else message)
+    except (WireError, UnicodeError) as error:
+        raise Invalid("The message is neither JSON nor CBOR", details={"reason": str(error)[:200]}) from error
     if not isinstance(said, dict):
-        raise Invalid("The message is not a JSON object")
+        raise Invalid("The message is not an object")
     verb = said.get("action", said.get("type"))
     if verb == "ping":
         stamp = said.get("timestamp")

@@ -11,6 +11,7 @@ import attrs
 import h11
 
 from growy.web.answers import BadRequest
+from growy.web.gate import Admission
 from growy.web.websocket import CLIENT_ID, handshake_bytes, new_client_id
 
 
@@ -23,6 +24,8 @@ class Upgrade:
     rest: bytes
     """What the client has sent after the handshake."""
     client_id: str
+    admission: Admission | None = None
+    """None: nobody that may watch. The connection is accepted to say so."""
 
 
 def upgrade_of(

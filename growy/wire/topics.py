@@ -134,15 +134,24 @@ def device_topic(topic: Topic) -> str:
     return _below(topic.kaiser_id, topic.esp_id, topic.kind.value)
 
 
-def subscriptions(kaiser_id: str) -> tuple[tuple[str, int], ...]:
+def device_topic_of(topic: str) -> tuple[str, str] | None:
+    """Device and the part behind it of a topic that is sent to one; None: it is sent to others."""
+    parts = topic.split("/", 4)
+    return (parts[3], parts[4]) if len(parts) == 5 and parts[0] == "kaiser" and parts[2] == "esp" else None
+
+
+def subscriptions(kaiser_id: str, *, any_prefix: bool = False) -> tuple[tuple[str, int], ...]:
     """(filter, QoS) of everything growyd listens to. No two filters match the same topic.
 
     Overlapping filters would make some brokers deliver a message once per filter. So
     `actuator/emergency/response` has no filter of its own (`actuator/+/response` matches it), and for a
     kaiser other than god the two hard-wired topics are asked for under any kaiser id in one filter. QoS 1
     throughout: the broker lowers it to what the device used.
+
+    Args:
+        any_prefix: devices under any kaiser id are meant: those of a Kaiser keep the one that they were made with.
     """
-    own = _kaiser(kaiser_id)
+    own = "+" if any_prefix else _kaiser(kaiser_id)
     filters: list[tuple[str, int]] = []
     for kind in TopicKind:
         if kind is TopicKind.EMERGENCY_RESPONSE:

@@ -32,7 +32,9 @@ def run(desk: Desk) -> Run:
 
     async def invoke(*arguments: object) -> Result:
         words = [*map(str, arguments), "--url", desk.url]
-        return await trio.to_thread.run_sync(partial(CliRunner().invoke, main, words, catch_exceptions=False))
+        return await trio.to_thread.run_sync(
+            partial(CliRunner(env=desk.env).invoke, main, words, catch_exceptions=False)
+        )
 
     return invoke
 
@@ -90,7 +92,7 @@ async def test_actuators_are_switched_and_listed_with_the_reason(desk: Desk, run
     assert (done.exit_code, esp.outputs.pwm(25)) == (ExitCode.OK, 102)
 
     relay, pwm = (await run("actuators", ESP)).output.splitlines()[1:]
-    assert ("on" in relay.split(), "user:api wants on for" in relay) == (True, True)
+    assert ("on" in relay.split(), "key:tests wants on for" in relay) == (True, True)
     assert ("40%" in pwm.split(), "wants 40 %" in pwm) == (True, True)
     assert [one["gpio"] for one in json.loads((await run("actuators", "--json")).output)] == [18, 25]
     assert "on ESP_77EE66FF" in (await run("actuators", "ESP_77EE66FF")).output

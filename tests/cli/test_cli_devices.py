@@ -33,7 +33,7 @@ def run(desk: Desk) -> Run:
     async def invoke(*arguments: object, input: str | None = None) -> Result:
         words = ["devices", *map(str, arguments), "--url", desk.url]
         return await trio.to_thread.run_sync(
-            partial(CliRunner().invoke, main, words, input=input, catch_exceptions=False)
+            partial(CliRunner(env=desk.env).invoke, main, words, input=input, catch_exceptions=False)
         )
 
     return invoke
@@ -63,7 +63,7 @@ async def test_devices_are_listed_with_and_without_the_word(desk: Desk, run: Run
 
 async def test_options_of_a_subcommand_stand_behind_it(desk: Desk) -> None:
     words = ["devices", "--url", desk.url, "show", ESP]
-    done = await trio.to_thread.run_sync(partial(CliRunner().invoke, main, words))
+    done = await trio.to_thread.run_sync(partial(CliRunner(env=desk.env).invoke, main, words))
 
     assert done.exit_code == ExitCode.CONFIG
     assert "growyd devices show" in done.output

@@ -9,14 +9,17 @@ import attrs
 import pytest
 import trio
 from click.testing import CliRunner
+from rig.people import api_key
 
 from growy.cli import main
 from growy.cli.exits import ExitCode
 from growy.config import StoreConfig, WebConfig
 from growy.model.audit import AuditEntry
 from growy.store import open_store
+from growy.web.accounts.accounts import open_accounts
 from growy.web.api.audit import ENDPOINTS
 from growy.web.app import App
+from growy.web.gate import Gate
 from growy.web.live import LiveHub
 from growy.web.server import open_web
 
@@ -26,19 +29,29 @@ async def serve(directory, entries, started, ended):
         await store.write_audit(entries)
         # Of the daemon's parts these endpoints need the store only.
         nothing = dict.fromkeys(field.name for field in attrs.fields(App))
-        app = App(**{**nothing, "store": store, "hub": LiveHub(store.catalog), "parts": {}})
+        accounts = await open_accounts(store, directory, note=lambda entry: None, wall_ms=lambda: 0)
+        app = App(
+            **{
+                **nothing,
+                "store": store,
+                "hub": LiveHub(store.catalog),
+                "parts": {},
+                "accounts": accounts,
+                "gate": Gate(accounts),
+            }
+        )
         async with (
             open_web(WebConfig(port=0), None, app, endpoints=ENDPOINTS) as web,
             trio.open_nursery() as nursery,
         ):
             await nursery.start(web.run)
-            started.put(web.url)
+            started.put((web.url, await api_key(web)))
             await trio.to_thread.run_sync(ended.wait)
             nursery.cancel_scope.cancel()
 
 
 @pytest.fixture
-def daemon_with(tmp_path):
+def daemon_with(tmp_path, monkeypatch):
     """Starts a web server whose trail holds these entries; returns a function that runs `growyd events` there."""
     ended, threads, started = threading.Event(), [], queue.Queue()
 
@@ -53,8 +66,10 @@ def daemon_with(tmp_path):
         thread = threading.Thread(target=run, args=(entries,))
         thread.start()
         threads.append(thread)
-        url = started.get(timeout=30)
-        assert isinstance(url, str), url
+        came = started.get(timeout=30)
+        assert isinstance(came, tuple), came
+        url, key = came
+        monkeypatch.setenv("GROWYD_API_KEY", key)
         return lambda *arguments: CliRunner().invoke(main, ["events", "--url", url, *arguments])
 
     yield start

@@ -97,12 +97,13 @@ def test_a_place_that_is_named_is_the_only_one(places, monkeypatch, tmp_path):
     assert places(socket=tmp_path / "x.sock") == (UnixPlace(tmp_path / "x.sock"),)
     assert places(url="http://[::1]:8001/") == (HttpPlace("::1", 8001),)
     assert places(url="pi:8000") == (HttpPlace("pi", 8000),)
+    assert places(url="https://pi:8443") == (HttpPlace("pi", 8443, tls=True),)
     monkeypatch.setenv("GROWY_URL", "http://pi:1")
     assert places() == (HttpPlace("pi", 1),)
 
 
 @pytest.mark.parametrize(
-    "url", ["https://pi", "http://", "http://pi:x", "http://pi/api", "mqtt://pi", "http://pi:70000"]
+    "url", ["ftp://pi", "http://", "http://pi:x", "http://pi/api", "mqtt://pi", "http://pi:70000"]
 )
 def test_a_url_that_is_none_is_refused(places, url):
     with pytest.raises(ConfigError, match="no address of growyd"):

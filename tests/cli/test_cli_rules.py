@@ -45,7 +45,7 @@ def run(desk: Desk) -> Run:
     async def invoke(*arguments: object, input: str | None = None) -> Result:
         words = ["rules", *map(str, arguments), "--url", desk.url]
         return await trio.to_thread.run_sync(
-            partial(CliRunner().invoke, main, words, input=input, catch_exceptions=False)
+            partial(CliRunner(env=desk.env).invoke, main, words, input=input, catch_exceptions=False)
         )
 
     return invoke

@@ -74,7 +74,9 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 def run(desk: Desk) -> Run:
     async def invoke(*arguments: object) -> Result:
         words = [*map(str, arguments), "--url", desk.url]
-        return await trio.to_thread.run_sync(partial(CliRunner().invoke, main, words, catch_exceptions=False))
+        return await trio.to_thread.run_sync(
+            partial(CliRunner(env=desk.env).invoke, main, words, catch_exceptions=False)
+        )
 
     return invoke
 
@@ -83,7 +85,9 @@ async def running(desk: Desk, esp_id: str = ESP) -> None:
     await desk.new_esp(esp_id)
     await desk.actuator(esp_id=esp_id)
     said = await trio.to_thread.run_sync(
-        partial(CliRunner().invoke, main, ["set", esp_id, "18", "on", "--wait", "--url", desk.url])
+        partial(
+            CliRunner(env=desk.env).invoke, main, ["set", esp_id, "18", "on", "--wait", "--url", desk.url]
+        )
     )
     assert said.exit_code == ExitCode.OK, said.output
 

@@ -129,8 +129,8 @@ def test_two_settings_that_contradict_each_other_are_a_fault(file):
         ("[web]\nport = {a = 1}\n", "web.port: must be a whole number from 0 to 65535, is a table"),
         ('[node]\ndata_dir = ""\n', 'node.data_dir: must be a path, is the text ""'),
         (
-            '[web]\nhost = "0.0.0.0"\n',
-            "web.host: must be 127.0.0.1, ::1 or localhost as long as there is no login",
+            '[web]\nhost = "growpi"\n',
+            "web.host: must be an IP address",
         ),
         (
             "[sensors]\ndeadline = 0\n",

@@ -18,11 +18,16 @@ from growy.model.errors import ConfigError
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
 SPECIAL = {
-    "node.kaiser_id": st.from_regex(r"[A-Za-z0-9_-]{1,63}", fullmatch=True),
+    "node.kaiser_id": st.from_regex(r"[A-Za-z0-9_-]{1,63}", fullmatch=True).filter(
+        lambda name: name != "god"
+    ),
+    "node.god_id": st.from_regex(r"[A-Za-z0-9_-]{1,63}", fullmatch=True),
+    "uplink.url": st.sampled_from(["", "mqtt://god", "mqtts://me:p%40ss@god:8883"]),
     "node.data_dir": TEXT.filter(bool).map(Path),
     "broker.url": st.sampled_from(["embedded", "mqtt://pi", "mqtts://me:p%40ss@[::1]:1"]),
     "broker.embedded_listen": st.sampled_from(["127.0.0.1:1", "[::]:1883"]),
     "control.webhooks": st.sampled_from(["", "http://nas/hook/", "http://nas:81/a/, https://pi.local/b/"]),
+    "web.cors_origins": st.sampled_from(["", "http://nas:5173", "https://grow.example, http://[::1]:80"]),
     "web.host": st.sampled_from(["127.0.0.1", "::1", "localhost"]),
 }
 
@@ -51,7 +56,14 @@ def configs(draw):
         values = {one.name: draw(values_for(one)) for one in names if draw(st.booleans())}
         if section == "broker":
             values["reconnect_max"] = max(values.get("reconnect_max", 60.0), values.get("reconnect_min", 1.0))
+        if section == "hierarchy":
+            values["lease"] = max(
+                values.get("lease", 120.0), values.get("fence", 3.0) + values.get("report", 5.0) + 1
+            )
         sections[section] = kind(**values)
+    node = sections["node"]
+    if node.role == "kaiser" and (node.kaiser_id == "god" or not sections["uplink"].url):
+        sections["node"] = attrs.evolve(node, role="god")
     return Config(**sections)
 
 

@@ -470,7 +470,7 @@ def test_a_pause_is_measured_from_what_is_certain():
     assert desk.output.resting_since(desk.now) == since
     desk.want()
     desk.sent()
-    assert desk.output.resting_since(desk.now) == since  # it runs, or was never on
+    assert desk.output.resting_since(desk.now) is None  # it has not arrived, so there is no new pause
     desk.want(0.0)
     desk.sent()
     assert desk.output.resting_since(desk.now) == desk.now  # it may have run until this moment
@@ -635,3 +635,29 @@ def test_a_device_that_has_said_nothing_may_be_on_and_one_that_is_gone_only_as_l
     assert not desk.output.seen(desk.now).may_be_on
     desk.show(self_driven=frozenset({16}))
     assert desk.output.seen(desk.now).off_by == math.inf
+
+
+def test_a_status_that_crosses_an_on_says_nothing_of_its_end():
+    desk = Desk()
+    desk.after(600.0)
+    desk.want()
+    on = desk.sent()
+    desk.says(on=False)
+
+    assert desk.output.resting_since(desk.now) is None, (
+        "the pause before it is over, whatever the status says"
+    )
+    desk.answers(on)
+    assert desk.output.known == 1.0
+
+
+def test_one_that_says_it_is_off_after_an_on_that_nobody_answered_rests_from_now_on():
+    """The ON may have come and gone between two statuses."""
+    desk = Desk()
+    desk.after(600.0)
+    desk.want()
+    desk.sent()
+    desk.after(TIMING.answer_timeout_s + 1)
+    desk.says(on=False)
+
+    assert desk.output.off_since == desk.now

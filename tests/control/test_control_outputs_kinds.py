@@ -333,3 +333,16 @@ def test_what_its_device_switches_may_have_been_on_for_ever():
     assert unwatched_s(TIMING, desk.setup, desk.view, 10) == math.inf
     desk.show(self_driven=frozenset(), generation=Generation.DEC_2025)
     assert unwatched_s(TIMING, desk.setup, desk.view, 10) == math.inf
+
+
+def test_a_value_that_is_done_after_all_is_watched_until_it_has_its_lease():
+    desk = Desk(ActuatorKind.PWM)
+    desk.want(0.5)
+    value = desk.sent()
+    desk.says(on=False)
+    desk.after(3.0)
+    desk.answers(value)
+
+    assert desk.output.leaseless_since == desk.now
+    desk.answers(desk.sent())
+    assert desk.output.leaseless_since is None

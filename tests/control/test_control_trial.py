@@ -312,7 +312,7 @@ def test_a_trial_that_is_not_dry_switches_for_a_time_and_rests_on_nothing():
     rig = Rig()
     rig.read(10.0)
     one = rule(below(18.0), on(), on(PUMP, 45.0), off(LAMP), priority=7, is_critical=True)
-    claims = carried_out(tried(rig, one), one, by="anna", execution="t-1", moment=rig.moment)
+    claims = carried_out(tried(rig, one), one, by="user:anna", execution="t-1", moment=rig.moment)
 
     assert [(claim.actuator, claim.value, claim.until - rig.now) for claim in claims] == [
         (HEATER, 1.0, TRIED_S),
@@ -330,9 +330,9 @@ def test_a_trial_that_is_not_dry_switches_nothing_that_would_not_be_done():
     rig = Rig()
     rig.read(25.0)
     one = rule(below(18.0), on(), Delay(seconds=5.0), on(PUMP, 10.0))
-    assert carried_out(tried(rig, one), one, by="anna", execution="t", moment=rig.moment) == []
+    assert carried_out(tried(rig, one), one, by="user:anna", execution="t", moment=rig.moment) == []
     refused = tried(rig, one, {"ESP_00AA01:68": 3.0}, gate=refusing(RefusalCode.COOLDOWN))
-    assert carried_out(refused, one, by="anna", execution="t", moment=rig.moment) == []
+    assert carried_out(refused, one, by="user:anna", execution="t", moment=rig.moment) == []
     done = carried_out(tried(rig, one, {"ESP_00AA01:68": 3.0}), one, by="a", execution="t", moment=rig.moment)
     assert [claim.actuator for claim in done] == [HEATER]
 
@@ -341,7 +341,7 @@ def test_a_toggle_is_resolved_by_what_is_known_now():
     rig = Rig(outputs={HEATER: 1.0})
     rig.read(10.0)
     one = rule(below(18.0), Switch(actuator=HEATER, command=SwitchCommand.TOGGLE))
-    (claim,) = carried_out(tried(rig, one), one, by="anna", execution="t", moment=rig.moment)
+    (claim,) = carried_out(tried(rig, one), one, by="user:anna", execution="t", moment=rig.moment)
     assert claim.value == 0.0
 
 

@@ -143,11 +143,11 @@ class Watched:
 async def test_a_trial_that_is_not_dry_claims_through_the_gate_for_a_while(store: Store):
     house = house_over(store, store)
     mocks = {f"{ESP}:4": 15.0}
-    assert house.trying.trial("r1", mocks=mocks, by="anna").would_trigger
+    assert house.trying.trial("r1", mocks=mocks, by="user:anna").would_trigger
     assert house.done == []
     assert house.board.claims.winner(HEATER) is None
 
-    tried = house.trying.trial("r1", mocks=mocks, dry_run=False, by="anna")
+    tried = house.trying.trial("r1", mocks=mocks, dry_run=False, by="user:anna")
     assert (tried.dry_run, tried.actions[0].details) == (False, "switch ESP_00AA01:18 ON: on, at 1")
     claim = house.board.claims.winner(HEATER)
     assert claim is not None
@@ -163,7 +163,7 @@ async def test_a_rule_that_is_only_written_down_can_be_tried(store: Store):
     with pytest.raises(RuleInvalid):
         trying.trial_of({**HEAT, "conditions": []}, mocks={})
     with pytest.raises(RuleNotFound):
-        trying.trial("none", mocks={}, by="anna")
+        trying.trial("none", mocks={}, by="user:anna")
 
 
 async def test_all_that_are_enabled_are_replayed_or_those_that_are_named_or_written_down(store: Store):

@@ -128,6 +128,8 @@ def test_every_cause_of_bad_health_has_a_cure_on_the_page() -> None:
         attrs.evolve(WELL, workers_alive=1),
         attrs.evolve(WELL, workers_alive=0),
         attrs.evolve(WELL, set_aside=("my_probe",)),
+        attrs.evolve(WELL, standing_still=("writer",)),
+        attrs.evolve(WELL, stopping=True),
     ]
     codes = {cause.code for vitals in ill for cause in assess(vitals).causes}
 

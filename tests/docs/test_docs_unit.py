@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from growy.cli.exits import ExitCode
+from growy.config.tree import BrokerConfig
 from growy.control.standstill import STUCK_EXIT, STUCK_S
 from growy.control.watchdog import GIVE_UP_S, LIMITS
 
@@ -21,21 +22,21 @@ EXPOSURE_AT_MOST = 2.0
 ANALYZE = shutil.which("systemd-analyze")
 
 
-def directives() -> dict[str, list[str]]:
+def directives(unit: Path = UNIT) -> dict[str, list[str]]:
     """Name -> its values in order: systemd adds up what is said twice."""
     found: dict[str, list[str]] = defaultdict(list)
-    for line in UNIT.read_text(encoding="utf-8").splitlines():
+    for line in unit.read_text(encoding="utf-8").splitlines():
         if "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
             found[name].append(value)
     return found
 
 
-def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+def analyze(*arguments: str, unit: Path = UNIT) -> subprocess.CompletedProcess[str]:
     if ANALYZE is None:
         pytest.skip("systemd-analyze is not installed here")
     return subprocess.run(
-        [ANALYZE, *arguments, "--no-pager", str(UNIT)], capture_output=True, text=True, check=False
+        [ANALYZE, *arguments, "--no-pager", str(unit)], capture_output=True, text=True, check=False
     )
 
 
@@ -84,6 +85,16 @@ def test_growyd_may_call_what_a_service_calls_and_not_what_changes_the_machine()
     assert directives()["SystemCallFilter"] == ["@system-service", "~@privileged @resources"]
 
 
+def test_the_password_file_of_the_settings_is_the_one_that_systemd_watches_and_lets_growyd_write() -> None:
+    file = BrokerConfig().password_file
+    units = UNIT.parent
+
+    assert directives(units / "growyd-mosquitto.path")["PathChanged"] == [file]
+    assert directives()["ReadWritePaths"] == [f"-{Path(file).parent}"]
+    assert directives(units / "growyd-mosquitto.service")["StartLimitIntervalSec"] == ["0"]
+    assert f"password_file {file}" in PAGE
+
+
 def test_the_exposure_that_systemd_measures_is_the_one_on_the_page() -> None:
     done = analyze("security", "--offline=true", f"--threshold={round(EXPOSURE_AT_MOST * 10)}")
     if "--offline" in done.stderr:
@@ -97,12 +108,13 @@ def test_the_exposure_that_systemd_measures_is_the_one_on_the_page() -> None:
     assert "rates the unit 1.2 of 10" in PAGE
 
 
-def test_no_directive_of_the_unit_is_unknown_to_systemd() -> None:
-    done = analyze("verify")
+@pytest.mark.parametrize("unit", sorted(UNIT.parent.iterdir()), ids=lambda unit: unit.name)
+def test_no_directive_of_a_unit_is_unknown_to_systemd(unit: Path) -> None:
+    done = analyze("verify", unit=unit)
 
     # That growyd is not installed where the unit expects it is no fault of the unit.
     faults = [
-        line for line in done.stderr.splitlines() if UNIT.name in line and "is not executable" not in line
+        line for line in done.stderr.splitlines() if unit.name in line and "is not executable" not in line
     ]
     assert faults == []
 

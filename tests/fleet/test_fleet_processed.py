@@ -46,11 +46,11 @@ def test_the_newest_value_goes_out_and_then_not_again_for_a_second() -> None:
     sent = Sent()
     publisher = ProcessedPublisher("god", SERIES.__getitem__, sent)
     publisher.take(batch(24.0, 25.0))
-    publisher.publish_due(10.0)
+    publisher.publish_due(10.0, 99)
     publisher.take(batch(26.0))
-    publisher.publish_due(10.0 + PERIOD_S / 2)
+    publisher.publish_due(10.0 + PERIOD_S / 2, 99)
     assert len(sent.messages) == 1
-    publisher.publish_due(10.0 + PERIOD_S)
+    publisher.publish_due(10.0 + PERIOD_S, 99)
 
     assert [topic for topic, _ in sent.messages] == ["kaiser/god/esp/ESP_00AA01/sensor/68/processed"] * 2
     assert [json.loads(payload)["processed_value"] for _, payload in sent.messages] == [25.0, 26.0]
@@ -62,7 +62,7 @@ def test_no_value_is_said_as_null() -> None:
     sent = Sent()
     publisher = ProcessedPublisher("god", SERIES.__getitem__, sent)
     publisher.take(batch(None))
-    publisher.publish_due(0.0)
+    publisher.publish_due(0.0, 99)
 
     assert json.loads(sent.messages[0][1])["processed_value"] is None
 
@@ -72,7 +72,7 @@ def test_what_we_did_not_convert_or_no_device_sent_is_left_out() -> None:
     publisher = ProcessedPublisher("god", SERIES.__getitem__, sent)
     publisher.take(batch(1.0, conversion=0))
     publisher.take(batch(1.0, series=2))
-    publisher.publish_due(0.0)
+    publisher.publish_due(0.0, 99)
 
     assert sent.messages == []
 
@@ -80,6 +80,6 @@ def test_what_we_did_not_convert_or_no_device_sent_is_left_out() -> None:
 def test_a_link_without_room_is_counted() -> None:
     publisher = ProcessedPublisher("god", SERIES.__getitem__, Sent(room=False))
     publisher.take(batch(1.0))
-    publisher.publish_due(0.0)
+    publisher.publish_due(0.0, 99)
 
     assert publisher.statistics().refused == 1

@@ -20,7 +20,8 @@ from growy.hierarchy.effects import (
 )
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.model.errors import Invalid
-from growy.model.hierarchy import GOD, ChainType, HandedOver, HeldOutput
+from growy.model.handover import HandedOver, HeldOutput
+from growy.model.hierarchy import GOD, ChainType
 from growy.model.tree_messages import (
     NEVER,
     ChainCommand,

@@ -10,7 +10,8 @@ from growy.hierarchy.effects import (
     Tell,
 )
 from growy.hierarchy.kaiser import Kaiser
-from growy.model.hierarchy import GOD, HandedOver, HeldOutput, Stamp
+from growy.model.handover import HandedOver, HeldOutput
+from growy.model.hierarchy import GOD, Stamp
 from growy.model.tree_messages import (
     NEVER,
     Away,

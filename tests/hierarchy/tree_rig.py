@@ -12,7 +12,8 @@ from growy.hierarchy.effects import Effect, Effects, Persist, Tell
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.leases import Terms
-from growy.model.hierarchy import GOD, CommandChain, HandedOver, HeldOutput, Node, NodeState, Ownership
+from growy.model.handover import HandedOver, HeldOutput
+from growy.model.hierarchy import GOD, CommandChain, Node, NodeState, Ownership
 from growy.model.time import Moment
 from growy.model.tree_messages import MessageId, Orders, Report, TreeMessage
 

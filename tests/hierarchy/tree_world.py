@@ -42,7 +42,8 @@ from growy.hierarchy.effects import (
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.starts import next_count
-from growy.model.hierarchy import GOD, HandedOver, HeldOutput, Node, Stamp
+from growy.model.handover import HandedOver, HeldOutput
+from growy.model.hierarchy import GOD, Node, Stamp
 from growy.model.time import Moment
 from growy.model.tree_messages import Documents, RelayCommand, TreeMessage
 

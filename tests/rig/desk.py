@@ -22,13 +22,18 @@ from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
 from growy.model.control import ActuatorKey
 from growy.model.setup import ActuatorKind, ActuatorSetup, SensorSetup
+from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.app import App
+from growy.web.gate import Gate
 from growy.web.health import Vitals, assess
 from growy.web.live import LiveHub
 from growy.web.server import Web, open_web
+from growy.web.standing import standing
 from rig.control import control_over
 from rig.esp import Air, Esp
 from rig.intake import Bench, open_bench
+from rig.logins import no_logins
+from rig.people import api_key
 
 FAST = 20.0
 ESP = "ESP_12AB34CD"
@@ -45,7 +50,10 @@ class Desk:
     air: Air
     hub: LiveHub
     nursery: trio.Nursery
+    accounts: Accounts
     url: str = ""
+    env: dict[str, str] = attrs.field(factory=dict)
+    """For the command line: an administrator's API key."""
     ask: Any = None
 
     def app(self) -> App:
@@ -60,7 +68,15 @@ class Desk:
             control=self.control,
             zones=self.zones,
             hub=self.hub,
+            broker_logins=no_logins(),
+            accounts=self.accounts,
+            gate=Gate(self.accounts),
             health=lambda: assess(vitals),
+            parts={
+                "intake": self.bench.intake.statistics,
+                "fleet": self.fleet.statistics,
+                "control": self.control.statistics,
+            },
         )
 
     async def new_esp(self, esp_id: str = ESP, **more: Any) -> Esp:
@@ -124,7 +140,10 @@ async def open_desk(
         return () if device is None else device.record.sensors
 
     async with open_bench(folder, sensors_of=sensors_of) as bench, trio.open_nursery() as nursery:
-        air, hub = Air(), LiveHub(bench.store.catalog)
+        air = Air()
+        hub = LiveHub(
+            bench.store.catalog, recall=bench.store.tail.newest, standing=lambda: standing(fleet, control)
+        )
         begin, begin_ms = clock(), time.time_ns() // 1_000_000
 
         def wall_ms() -> int:
@@ -133,6 +152,7 @@ async def open_desk(
         fleet = Fleet(
             auto_approve=True,
             send=air.send,
+            tell=hub.publish_event,
             persist=lambda device: journal.persist(device),
             on_setup=bench.intake.settings_changed,
             on_change=lambda esp_id: control.device_changed(esp_id),
@@ -145,14 +165,15 @@ async def open_desk(
         control = await control_over(
             bench.store, fleet, air, hub, clock=clock, wall_ms=wall_ms, config=config
         )
-        bench.on_readings.append(control.take)
+        bench.on_readings += [control.take, hub.publish_readings]
         bench.on_committed.append(control.committed)
-        desk = Desk(bench, fleet, control, Zones(bench.store), air, hub, nursery)
+        accounts = await open_accounts(bench.store, folder, note=lambda entry: None, wall_ms=wall_ms)
+        desk = Desk(bench, fleet, control, Zones(bench.store), air, hub, nursery, accounts)
         await nursery.start(control.run)
         nursery.start_soon(_tick, fleet, control)
         async with open_web(WebConfig(port=0), None, desk.app()) as web:
             await nursery.start(web.run)
-            desk.url = web.url
+            desk.url, desk.env = web.url, {"GROWYD_API_KEY": await api_key(web)}
             async with connect(web) if connect is not None else nullcontext() as client:
                 desk.ask = getattr(client, "ask", None)
                 yield desk

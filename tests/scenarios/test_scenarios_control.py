@@ -135,7 +135,7 @@ async def test_a_person_goes_before_a_rule_until_the_time_is_over(scene: Scene, 
     made = await tent(scene)
     await made.rule()
     await scene.until(made.heats, 30, "the rule heats")
-    result = await made.control.command(made.heater, Wish.OFF, duration_s=6, by="ann")
+    result = await made.control.command(made.heater, Wish.OFF, duration_s=6, by="user:ann")
     assert result.acknowledged
     assert result.state is CommandState.ACKNOWLEDGED
     assert not made.heats()
@@ -148,7 +148,7 @@ async def test_a_person_goes_before_a_rule_until_the_time_is_over(scene: Scene, 
 
 async def test_a_person_switches_on_for_ten_seconds_and_growyd_dies(scene: Scene, clock: MockClock) -> None:
     made = await tent(scene)
-    result = await made.control.command(made.heater, Wish.ON, duration_s=4, by="ann")
+    result = await made.control.command(made.heater, Wish.ON, duration_s=4, by="user:ann")
     assert result.acknowledged
     assert made.heats()
     await scene.kill_daemon()
@@ -163,7 +163,7 @@ async def test_the_longest_run_is_not_exceeded(scene: Scene, clock: MockClock) -
     assert took_s <= 12 + LATE_S
     assert made.control.state(made.heater).refusal.code is RefusalCode.MAX_RUNTIME
     with pytest.raises(SafetyRefused) as refused:
-        await made.control.command(made.heater, Wish.ON, by="ann")
+        await made.control.command(made.heater, Wish.ON, by="user:ann")
     assert refused.value.details["refusal"] == "MAX_RUNTIME"
 
 
@@ -173,7 +173,7 @@ async def test_an_emergency_stop_is_proven_survives_a_restart_and_is_cleared(
     made = await tent(scene)
     await made.rule()
     await scene.until(made.heats, 30, "the rule heats")
-    ordered = await made.control.stop(reason="fire", by="ann")
+    ordered = await made.control.stop(reason="fire", by="user:ann")
     assert ordered.durable
     report = await made.control.emergencies.wait_proven(ordered.report.stop.id, 10)
     assert report is not None
@@ -188,7 +188,7 @@ async def test_an_emergency_stop_is_proven_survives_a_restart_and_is_cleared(
     clock.rate = 2
     await scene.until(lambda: made.device.state.board.emergency, 60, "a device that rebooted is stopped anew")
     clock.rate = 1
-    ended = await made.control.clear(reason="out", by="ann")
+    ended = await made.control.clear(reason="out", by="user:ann")
     assert [one.state.value for one in ended.devices] == ["cleared"]
     await scene.until(made.heats, 30, "the rule heats again")
 
@@ -197,13 +197,13 @@ async def test_a_deleted_rule_lets_go_at_once(scene: Scene, clock: MockClock) ->
     made = await tent(scene)
     rule_id = await made.rule()
     await scene.until(made.heats, 30, "the rule heats")
-    record, before = await made.control.book.enable(rule_id, False, by="ann")
+    record, before = await made.control.book.enable(rule_id, False, by="user:ann")
     assert before
     assert not record.rule.enabled
     await scene.until(lambda: not made.heats(), 5, "off when it is disabled")
-    await made.control.book.enable(rule_id, True, by="ann")
+    await made.control.book.enable(rule_id, True, by="user:ann")
     await scene.until(made.heats, 30, "on again")
-    await made.control.book.remove(rule_id, by="ann")
+    await made.control.book.remove(rule_id, by="user:ann")
     await scene.until(lambda: not made.heats(), 5, "off when it is deleted")
 
 

@@ -59,3 +59,17 @@ async def test_a_damaged_commit_does_not_keep_the_daemon_from_starting(opener, f
         await store.commit(readings(one, [T0 + 2], 3.0))
         assert await store.seal() == 2
         assert (await store.query(one, *EVER)).readings.value.tolist() == [2.0, 3.0]
+
+
+async def test_a_broken_off_seal_whose_rest_is_damaged_is_finished(opener, folder: Path) -> None:
+    async with opener() as store:
+        one = store.catalog.intern(key(1), 4, "", T0)
+        await store.commit(readings(one, [T0], 1.0))
+    flip(folder / "series.db", "journal")
+    db = apsw.Connection(str(folder / "series.db"))
+    db.execute("UPDATE seal SET sealing = 1, sealing_series = ?", (one,))
+    db.close()
+    async with opener() as store:
+        await store.commit(readings(one, [T0 + 1], 2.0))
+        assert await store.seal() == 1
+        assert (await store.query(one, *EVER)).readings.value.tolist() == [2.0]

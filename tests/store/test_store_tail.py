@@ -29,6 +29,20 @@ def test_windows_equal_a_plain_list_of_everything(room: int, batches: list[list[
         assert same(tail.window(series_id, T0 + 40), kept.take(kept.ts_ms >= T0 + 40))
         latest = tail.latest(series_id)
         assert latest == (own.row(len(own) - 1) if len(own) else None)
+    newest = tail.newest()
+    assert newest.series.tolist() == sorted(set(everything.series.tolist()))
+    assert all(row == tail.latest(row.series_id) for row in newest.rows())
+
+
+def test_newest_is_the_latest_of_every_series_whatever_room_it_has() -> None:
+    tail = Tail(64)
+    assert len(tail.newest()) == 0
+    for series, count in ((5, 1), (2, 100), (9, 17)):
+        for n in range(count):
+            tail.append(readings(series, [T0 + n], [float(n)]))
+    columns = tail.newest()
+    assert columns.series.tolist() == [2, 5, 9]
+    assert [columns.row(at) for at in range(3)] == [tail.latest(series) for series in (2, 5, 9)]
 
 
 def test_latest_is_by_receipt_even_when_the_measurement_is_older() -> None:

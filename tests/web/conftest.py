@@ -18,25 +18,32 @@ import trio
 import trio.testing
 from rig.control import control_over
 from rig.esp import Air, Esp, wall_ms
+from rig.logins import no_logins
+from rig.people import api_key
 
+from growy.broker.logins import BrokerLogins
 from growy.config import SensorsConfig, StoreConfig, WebConfig
 from growy.control.control import Control
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
+from growy.model.audit import AuditEntry
 from growy.model.setup import SensorSetup
 from growy.sensors.pool import SHIPPED_DIR, Pool
 from growy.sensors.registry import Registry
 from growy.sensors.reload import Reloader
 from growy.sensors.staff import Staff
 from growy.store import Store, open_store
+from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.api import ENDPOINTS
 from growy.web.app import App
+from growy.web.gate import Gate
 from growy.web.health import Health, Vitals, assess
 from growy.web.limits import Limits
 from growy.web.live import LiveHub
 from growy.web.router import Endpoint
 from growy.web.server import Web, open_web
+from growy.web.standing import standing
 
 WELL = Vitals(broker_connected=True, store_state="ok", workers=1, workers_alive=1)
 
@@ -52,6 +59,10 @@ class House:
     zones: Zones
     air: Air
     hub: LiveHub
+    accounts: Accounts
+    notes: list[AuditEntry]
+    """What the accounts tell the audit trail."""
+    logins: BrokerLogins = attrs.field(factory=no_logins)
     vitals: Vitals = WELL
 
     def health(self) -> Health:
@@ -68,6 +79,9 @@ class House:
             control=self.control,
             zones=self.zones,
             hub=self.hub,
+            broker_logins=self.logins,
+            accounts=self.accounts,
+            gate=Gate(self.accounts),
             health=self.health,
             parts={"fleet": self.fleet.statistics},
         )
@@ -89,7 +103,8 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """A house without a broker: `air` has what the fleet sends."""
     async with open_store(StoreConfig(min_free_mb=0), directory) as store:
-        air, hub = Air(), LiveHub(store.catalog)
+        air = Air()
+        hub = LiveHub(store.catalog, recall=store.tail.newest, standing=lambda: standing(fleet, control))
         fleet = Fleet(
             auto_approve=auto_approve,
             send=air.send,
@@ -101,7 +116,9 @@ async def open_house(
         )
         journal = FleetJournal(fleet, store)
         control = await control_over(store, fleet, air, hub, clock=clock, wall_ms=wall_ms)
-        yield House(store, pool_without_workers(), fleet, control, Zones(store), air, hub)
+        notes: list[AuditEntry] = []
+        accounts = await open_accounts(store, directory, note=notes.append, wall_ms=wall_ms)
+        yield House(store, pool_without_workers(), fleet, control, Zones(store), air, hub, accounts, notes)
 
 
 @pytest.fixture
@@ -162,8 +179,13 @@ class Reply:
 class Client:
     """One connection. Speaks bytes, so that nothing corrects what a test wants to send."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    def __init__(self, stream: trio.abc.Stream, key: str = "") -> None:
+        """Args:
+        key: an API key that `ask` shows unless it is given credentials itself.
+        """
         self.stream = stream
+        self.key = key
+        self.key_line = f"X-API-Key: {key}\r\n".encode()
         self.rest = b""
 
     async def send(self, data: bytes) -> None:
@@ -176,11 +198,27 @@ class Client:
         head, _, self.rest = self.rest.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if headers.get("transfer-encoding") == "chunked" and not head_only:
+            return Reply(int(first.split()[1]), headers, b"".join([piece async for piece in self.chunks()]))
         size = 0 if head_only else int(headers.get("content-length", "0"))
         while len(self.rest) < size:
             await self.more()
         body, self.rest = self.rest[:size], self.rest[size:]
         return Reply(int(first.split()[1]), headers, body)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The pieces of a chunked body. Raises EOFError when it is broken off."""
+        while True:
+            while b"\r\n" not in self.rest:
+                await self.more()
+            length, _, self.rest = self.rest.partition(b"\r\n")
+            size = int(length, 16)
+            while len(self.rest) < size + 2:
+                await self.more()
+            piece, self.rest = self.rest[:size], self.rest[size + 2 :]
+            if not size:
+                return
+            yield piece
 
     async def more(self) -> None:
         try:
@@ -203,6 +241,8 @@ class Client:
         data = b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {target} HTTP/1.1", "Host: localhost"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        if self.key and not {"X_API_Key", "Authorization"} & headers.keys():
+            lines.append(f"X-API-Key: {self.key}")
         if body is not None:
             lines.append(f"Content-Length: {len(data)}")
         await self.send("\r\n".join([*lines, "", ""]).encode() + data)
@@ -210,9 +250,11 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(web: Web) -> AsyncIterator[Client]:
+async def connected(web: Web, key: str | None = None) -> AsyncIterator[Client]:
+    """With an admin's API key; `""` for a stranger."""
+    key = await api_key(web) if key is None else key
     async with await trio.open_tcp_stream(web.host, web.port) as stream:
-        yield Client(stream)
+        yield Client(stream, key)
 
 
 @pytest.fixture
@@ -221,7 +263,7 @@ async def client(web: Web) -> AsyncIterator[Client]:
         yield client
 
 
-Connect: TypeAlias = Callable[[Web], AbstractAsyncContextManager[Client]]
+Connect: TypeAlias = Callable[..., AbstractAsyncContextManager[Client]]
 
 
 @pytest.fixture

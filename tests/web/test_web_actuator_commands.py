@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 from rig.desk import ESP, Desk, open_desk
+from rig.live import events
 
 from growy.model.control import ActuatorKey
 
@@ -196,7 +196,7 @@ async def test_the_record_tells_what_it_does_and_why(desk: Desk) -> None:
     assert (busy["current_value"], busy["is_active"]) == (1.0, True)
     assert busy["last_command_at"] is not None
     assert busy["lease_until"] is not None
-    assert (busy["why"]["rank"], busy["why"]["issued_by"]) == ("person", "user:api")
+    assert (busy["why"]["rank"], busy["why"]["issued_by"]) == ("person", "key:tests")
     assert said["state"]["claims"][0]["holder"] == busy["why"]["holder"]
     assert busy["run_today_seconds"] >= 0
 
@@ -238,7 +238,7 @@ async def test_the_history_has_commands_and_switchings_and_what_they_sum_up_to(d
     kinds = [(one["kind"], one["command_type"]) for one in said["entries"]]
     assert sorted(kinds) == [("command", "OFF"), ("command", "ON"), ("switch", "OFF"), ("switch", "ON")]
     (on,) = [one for one in said["entries"] if (one["kind"], one["command_type"]) == ("command", "ON")]
-    assert (on["success"], on["issued_by"], on["value"]) == (True, "user:api", 1.0)
+    assert (on["success"], on["issued_by"], on["value"]) == (True, "key:tests", 1.0)
     assert on["metadata"]["correlation_id"] == first["correlation_id"]
     assert said["aggregation"]["total_cycles"] == 1
     assert 1 <= said["aggregation"]["total_runtime_seconds"] < 60
@@ -269,10 +269,10 @@ async def test_those_who_watch_are_told_with_the_same_correlation_id(desk: Desk)
     await desk.actuator()
     feed = desk.hub.join("test", lambda: None)
     said = await desk.post(f"{ACTUATOR}/command", {"command": "ON"})
-    told = [json.loads(text) for text in iter(feed.next_event, None)]
+    told = events(desk.hub, feed)
     desk.hub.leave(feed)
 
     of_it = {one["type"]: one for one in told if one.get("correlation_id") == said["correlation_id"]}
-    assert of_it["actuator_command"]["data"]["issued_by"] == "user:api"
+    assert of_it["actuator_command"]["data"]["issued_by"] == "key:tests"
     statuses = [one["data"]["state"] for one in told if one["type"] == "actuator_status"]
     assert statuses[-1] == "on"

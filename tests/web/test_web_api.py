@@ -363,26 +363,6 @@ async def test_statistics_show_every_part(ask: Any) -> None:
     assert parts["sensors"]["workers_alive"] == 0
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/api/v1/health/metrics"])
-async def test_prometheus_can_read_the_same_figures(ask: Any, path: str) -> None:
-    reply = await ask("GET", path)
-    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
-    samples = {}
-    for line in reply.body.decode().splitlines():
-        if line.startswith("#"):
-            continue
-        name, value = re.fullmatch(
-            r'([a-z_0-9]+(?:\{[a-z_]+="[^"]*"(?:,[a-z_]+="[^"]*")*\})?) (\S+)', line
-        ).groups()
-        assert name not in samples
-        samples[name] = float(value)
-    assert samples["growy_store_readings"] == 180
-    assert samples["growy_fleet_online"] == 1
-    assert samples['growy_store_state_info{value="ok"}'] == 1
-    assert samples["growy_health_broker_connected"] == 1
-    assert samples['growy_build_info{version="0.2.0",node="god"}'] == 1
-
-
 PROBE = """
 from sensor_libs import Check, Converted, FloatArray, Library, Number, Output, Params
 

@@ -8,7 +8,20 @@ from pathlib import Path
 import attrs
 import pytest
 
-from growy.model.errors import GrowyError, RuleConflict, RuleInvalid, RuleNotFound, SafetyRefused
+from growy.model.errors import (
+    GrowyError,
+    InvalidCredentials,
+    LoginNotChanged,
+    LoginUncertain,
+    OwnLogin,
+    RuleConflict,
+    RuleInvalid,
+    RuleNotFound,
+    SafetyRefused,
+    TokenExpired,
+    TooManyAttempts,
+    Unauthorized,
+)
 from growy.web.answers import BadRequest, Forbidden, MethodNotAllowed, TooBusy
 from growy.web.api import ENDPOINTS
 from growy.web.api.calibration import NotCalibrated
@@ -44,7 +57,9 @@ def test_every_parameter_and_field_is_documented(endpoint: Endpoint) -> None:
     [
         *(BadRequest, Forbidden, MethodNotAllowed, TooBusy, GrowyError),
         *(UnknownSensorType, Ambiguous, NotCalibrated),
+        *(Unauthorized, TokenExpired, InvalidCredentials, TooManyAttempts),
         *(SafetyRefused, RuleNotFound, RuleInvalid, RuleConflict),
+        *(OwnLogin, LoginNotChanged, LoginUncertain),
     ],
 )
 def test_every_error_of_the_web_room_is_documented(error: type[GrowyError]) -> None:
@@ -62,4 +77,6 @@ def test_the_limits_in_the_page_are_those_of_the_program() -> None:
     assert f"at most {limits.flush_readings} each" in PAGE
     assert f"more than {limits.websockets} clients" in PAGE
     assert f"larger than {limits.websocket_message // 1024} KiB" in PAGE
-    assert limits.flush_interval == 0.1
+    assert f"within {limits.gather * 1000:g} ms" in PAGE
+    assert f"a batch holds {limits.flush_batch:,}" in PAGE
+    assert (limits.frame_interval, limits.frame_burst, limits.websocket_idle) == (0.1, 3, 300)

@@ -20,7 +20,7 @@ async def test_a_new_device_waits_until_it_is_let_in(clock: Any, greenhouse: Any
     assert said["devices"][0]["discovered_at"] is not None
 
     said = await greenhouse.post(f"{DEVICES}/{ESP}/approve", {"name": "Bench A"})
-    assert (said["status"], said["approved_by"]) == ("approved", "api")
+    assert (said["status"], said["approved_by"]) == ("approved", "key:tests")
     assert said["approved_at"] is not None
     esp.heartbeat()
     said = await greenhouse.get(f"{DEVICES}/{ESP}")
@@ -30,7 +30,7 @@ async def test_a_new_device_waits_until_it_is_let_in(clock: Any, greenhouse: Any
 
 async def test_an_approval_without_a_body_is_one(clock: Any, greenhouse: Any) -> None:
     await greenhouse.new_esp(approved=False)
-    assert (await greenhouse.post(f"{DEVICES}/{ESP}/approve"))["approved_by"] == "api"
+    assert (await greenhouse.post(f"{DEVICES}/{ESP}/approve"))["approved_by"] == "key:tests"
 
 
 async def test_approval_with_a_zone_puts_the_device_there_and_registers_the_zone(
@@ -50,7 +50,11 @@ async def test_approval_with_a_zone_puts_the_device_there_and_registers_the_zone
 async def test_a_rejected_device_says_why(clock: Any, greenhouse: Any) -> None:
     await greenhouse.new_esp(approved=False)
     said = await greenhouse.post(f"{DEVICES}/{ESP}/reject", {"reason": "not ours"})
-    assert (said["status"], said["rejection_reason"], said["rejected_by"]) == ("rejected", "not ours", "api")
+    assert (said["status"], said["rejection_reason"], said["rejected_by"]) == (
+        "rejected",
+        "not ours",
+        "key:tests",
+    )
     assert said["approved_at"] is None
     said = await greenhouse.post(f"{DEVICES}/{ESP}/set-pending")
     assert (said["status"], said["rejection_reason"]) == ("pending_approval", None)
@@ -71,7 +75,7 @@ async def test_a_deleted_device_is_only_shown_when_asked_for(clock: Any, greenho
     assert (await greenhouse.get(DEVICES))["data"] == []
     for query in ("include_deleted=true", "status=deleted"):
         (shown,) = (await greenhouse.get(f"{DEVICES}?{query}"))["data"]
-        assert (shown["status"], shown["deleted_by"]) == ("deleted", "api")
+        assert (shown["status"], shown["deleted_by"]) == ("deleted", "key:tests")
         assert shown["deleted_at"] is not None
 
 
@@ -102,7 +106,7 @@ async def test_a_device_may_be_entered_before_it_is_heard(clock: Any, greenhouse
         "metadata": {"shelf": 3},
     }
     said = await greenhouse.post(DEVICES, body, status=201)
-    assert (said["status"], said["online"], said["approved_by"]) == ("offline", False, "api")
+    assert (said["status"], said["online"], said["approved_by"]) == ("offline", False, "key:tests")
     assert (said["name"], said["mac_address"], said["zone_id"]) == ("Bench A", "AA:BB:CC:12:AB:34", "tent")
     assert said["capabilities"] == {"max_sensors": 12}
     assert said["metadata"] == {"shelf": 3, "boot_id": None}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from growy.config import WebConfig
 from growy.web.answers import Response, answer
 from growy.web.limits import Limits
-from growy.web.router import Call, Endpoint
+from growy.web.router import Auth, Call, Endpoint
 
 GET = b"GET /api/v1/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -110,9 +110,9 @@ async def test_an_unknown_path_is_404(client: Any) -> None:
 async def test_a_wrong_method_is_405_and_says_which_are_right(client: Any) -> None:
     reply = await client.ask("DELETE", "/api/v1/sensors/process")
     assert reply.status == 405
-    assert reply.headers["allow"] == "POST"
+    assert reply.headers["allow"] == "OPTIONS, POST"
     assert "POST" in fault_of(reply)["message"]
-    assert (await client.ask("POST", "/health", body={})).headers["allow"] == "GET, HEAD"
+    assert (await client.ask("POST", "/health", body={})).headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 async def test_an_error_does_not_cost_the_connection(client: Any) -> None:
@@ -121,8 +121,8 @@ async def test_an_error_does_not_cost_the_connection(client: Any) -> None:
 
 
 async def test_a_chunked_body_is_read(client: Any) -> None:
-    head = b"POST /api/v1/sensors/process HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    await client.send(head + b'9\r\n{"sensor_\r\n')
+    head = b"POST /api/v1/sensors/process HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    await client.send(head + client.key_line + b"\r\n" + b'9\r\n{"sensor_\r\n')
     await client.send(b'c\r\ntype": "no"}\r\n0\r\n\r\n')
     reply = await client.reply()
     assert reply.status == 404
@@ -130,9 +130,10 @@ async def test_a_chunked_body_is_read(client: Any) -> None:
 
 
 async def test_a_client_that_asks_first_is_told_to_go_on(client: Any) -> None:
-    await client.send(
-        b"POST /api/v1/sensors/process HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    head = (
+        b"POST /api/v1/sensors/process HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
     )
+    await client.send(head + client.key_line + b"\r\n")
     assert (await client.reply()).status == 100
     await client.send(b"{}")
     reply = await client.reply()
@@ -150,7 +151,7 @@ async def test_a_client_that_asks_first_is_spared_a_useless_upload(client: Any) 
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_that_is_too_large_is_413(house: Any, serve: Any, connect: Any, chunked: bool) -> None:
     async with serve(house, WebConfig(port=0, max_body=2000)) as web, connect(web) as client:
-        await client.send(b"POST /api/v1/sensors/process HTTP/1.1\r\nHost: x\r\n")
+        await client.send(b"POST /api/v1/sensors/process HTTP/1.1\r\nHost: x\r\n" + client.key_line)
         if chunked:
             await client.send(b"Transfer-Encoding: chunked\r\n\r\n" + b"400\r\n" + b"x" * 1024 + b"\r\n")
             await client.send(b"400\r\n" + b"x" * 1024 + b"\r\n")
@@ -236,7 +237,7 @@ async def test_a_client_that_does_not_read_is_cut_off(house: Any, serve: Any, co
     async def large(call: Call) -> Response:
         return answer("x" * 20_000_000)
 
-    endpoints = [Endpoint(method="GET", path="/large", summary="", handler=large)]
+    endpoints = [Endpoint(method="GET", path="/large", summary="", handler=large, auth=Auth.PUBLIC)]
     limits = Limits(send_timeout=-305)  # the 20 MB are granted 305 s on top
     async with serve(house, limits=limits, endpoints=endpoints) as web, connect(web) as client:
         await client.send(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")

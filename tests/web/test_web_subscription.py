@@ -111,9 +111,9 @@ def test_messages_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("message", "complaint"),
     [
-        ("no json", "not JSON"),
-        ("[" * 100_000, "not JSON"),
-        ("[]", "not a JSON object"),
+        ("no json", "neither JSON nor CBOR"),
+        ("[" * 100_000, "neither JSON nor CBOR"),
+        ("[]", "not an object"),
         ('{"action":"dance"}', "'dance'"),
         ('{"action":"subscribe","filters":[]}', "filters is not an object"),
         ('{"action":"subscribe","filters":{"types":"sensor_data"}}', "filters.types"),

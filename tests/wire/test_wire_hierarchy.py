@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 
 from growy.model.errors import WireError
-from growy.model.hierarchy import GOD, HandedOver, HeldOutput, Stamp
+from growy.model.handover import HandedOver, HeldOutput, RuleMemory
+from growy.model.hierarchy import GOD, Stamp
 from growy.model.tree_messages import (
     ChainCommand,
     ChainResponse,
@@ -61,8 +62,13 @@ kaiser_ids = st.text("abcdefghijklmnopqrstuvwxyzABC0123456789_-", min_size=1, ma
 data = st.dictionaries(words, st.none() | st.booleans() | st.integers(-(2**50), 2**50) | words, max_size=3)
 stamps = st.builds(Stamp, numbers, numbers, numbers)
 ids = st.builds(MessageId, numbers, numbers)
-outputs = st.builds(HeldOutput, gpio=st.integers(0, 255), value=st.floats(0, 1), holder=words)
-states = st.none() | st.builds(HandedOver, taken_ms=numbers, outputs=st.lists(outputs, max_size=3).map(tuple))
+outputs = st.builds(
+    HeldOutput, gpio=st.integers(0, 255), value=st.none() | st.floats(0, 1), person=st.binary(max_size=9)
+)
+memories = st.lists(st.builds(RuleMemory, rule_id=words, state=st.binary(max_size=9)), max_size=2).map(tuple)
+states = st.none() | st.builds(
+    HandedOver, taken_ms=numbers, outputs=st.lists(outputs, max_size=3).map(tuple), rules=memories
+)
 
 st.register_type_strategy(Stamp, stamps)
 st.register_type_strategy(MessageId, ids)
@@ -89,7 +95,9 @@ def _of(kind: object) -> st.SearchStrategy[object]:
     if arguments:  # a union
         return st.one_of([st.none() if one is type(None) else _of(one) for one in arguments])
     if kind is HandedOver:
-        return st.builds(HandedOver, taken_ms=numbers, outputs=st.lists(outputs, max_size=3).map(tuple))
+        return st.builds(
+            HandedOver, taken_ms=numbers, outputs=st.lists(outputs, max_size=3).map(tuple), rules=memories
+        )
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return made(kind)
     return st.from_type(kind)
@@ -268,14 +276,13 @@ def test_orders_can_be_read_by_people() -> None:
         epoch=7,
         lease_s=30.0,
         home="k1",
-        state=HandedOver(taken_ms=1, outputs=(HeldOutput(gpio=26, value=1.0, holder="rule:3"),)),
+        state=HandedOver(taken_ms=1, outputs=(HeldOutput(gpio=26, value=1.0),)),
     )
     orders = Orders(kaiser_id="k1", instance="i", god_id="g", god_instance="h", grants=(grant,))
 
     assert encode_tree(orders) == (
         b'{"type":"orders","kaiser_id":"k1","instance":"i","god_id":"g","god_instance":"h","grants":[{"esp_id":'
-        b'"ESP_EA5484","epoch":7,"lease_s":30.0,"home":"k1","state":{"taken_ms":1,"outputs":[{"gpio":26,"value":1.0,'
-        b'"holder":"rule:3","remaining_s":null}]}}]}'
+        b'"ESP_EA5484","epoch":7,"lease_s":30.0,"home":"k1","state":{"taken_ms":1,"outputs":[{"gpio":26,"value":1.0}]}}]}'
     )
 
 

@@ -23,6 +23,7 @@ from growy.control.rules.walk import actuators_of, sensors_of
 from growy.model.audit import AuditEntry
 from growy.model.control import DeviceView
 from growy.model.errors import Invalid, RuleConflict, RuleInvalid, RuleNotFound
+from growy.model.handover import MovedRule
 from growy.model.rules import Rule, SensorRef
 from growy.model.time import Moment
 from growy.ops.log import get_log
@@ -78,6 +79,7 @@ class RuleBook:
         carry_out: does what the engine wants.
         couplings: which sensors actuators move, as people declared.
         rules_changed: told of devices whose offline rules may have to change.
+        in_force: whether a rule is this node's to run.
     """
 
     def __init__(
@@ -93,7 +95,9 @@ class RuleBook:
         note: Callable[[AuditEntry], None],
         couplings: Callable[[], Sequence[Coupling]] = lambda: (),
         rules_changed: Callable[[set[str]], None] = lambda esp_ids: None,
+        in_force: Callable[[Rule], bool] = lambda rule: True,
     ) -> None:
+        self._in_force = in_force
         self._engine = engine
         self._lookup = lookup
         self._store = store
@@ -164,8 +168,48 @@ class RuleBook:
                 self._entries[row.id] = _Entry(rule, row.tally, str(fault))
                 continue
             self._entries[row.id] = _Entry(rule, row.tally)
-            effects += self._engine.put(rule, moment, remembered.get(row.id))
+            effects += self._engine.put(self._here(rule), moment, remembered.get(row.id))
         return effects
+
+    def _here(self, rule: Rule) -> Rule:
+        """As this node runs it: one that is another node's business rests."""
+        if not rule.enabled or self._in_force(rule):
+            return rule
+        return attrs.evolve(rule, enabled=False)
+
+    # --- rules of devices that change hands ---------------------------------------------------------------------------
+
+    def tenure_changed(self, esp_id: str, states: Mapping[str, bytes] | None = None) -> None:
+        """A device has become ours, or is no longer: its rules begin to run here, or rest.
+
+        Args:
+            states: by rule, what its former owner remembered of it.
+        """
+        moment = self._moment()
+        for rule_id, entry in self._entries.items():
+            named = {one.esp_id for one in actuators_of(entry.rule)} or {
+                one.esp_id for one in sensors_of(entry.rule)
+            }
+            if esp_id in named and not entry.fault:
+                saved = (states or {}).get(rule_id)
+                self._carry_out(self._engine.put(self._here(entry.rule), moment, saved))
+
+    def met(self, esp_id: str) -> None:
+        """Series of a device are new here."""
+        self._carry_out(self._engine.met(esp_id, self._moment()))
+
+    async def adopt(self, moved: MovedRule, *, by: str) -> None:
+        """A rule as it is written at another node. The later writing counts. Raises RuleInvalid, StoreError."""
+        entry = self._entries.get(moved.id)
+        if entry is not None and entry.rule.updated_ms >= moved.updated_ms:
+            return
+        document = json.loads(moved.document)
+        rule = self._read(document, moved.id, moved.updated_ms, moved.created_ms, webhooks=None)
+        namesake = next((one.rule for one in self._entries.values() if one.rule.name == rule.name), None)
+        if namesake is not None and namesake.id != rule.id:
+            name = f"{rule.name} ({moved.id[:8]})"
+            rule = attrs.evolve(rule, name=name, document={**rule.document, "name": name})
+        await self._take(rule, (), by, "came with its device")
 
     def readable(self, rows: Sequence[RuleRow]) -> list[Rule]:
         """Those of the store's rules that can be read; `load` takes them."""
@@ -243,7 +287,7 @@ class RuleBook:
         if before is not None:
             touched |= {actuator.esp_id for actuator in actuators_of(before.rule)}
         self._entries[rule.id] = _Entry(rule, RuleTally() if before is None else before.tally)
-        self._carry_out(self._engine.put(rule, self._moment()))
+        self._carry_out(self._engine.put(self._here(rule), self._moment()))
         self._rules_changed(touched)
         return Written(record=self.need(rule.id), warnings=warnings)
 

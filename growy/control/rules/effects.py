@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import attrs
+import msgspec
 
 from growy.model.control import ActuatorKey, Claim
 from growy.model.rules import Channel
@@ -68,8 +69,7 @@ class Result(enum.StrEnum):
     """A higher claim, or the end of the rule, came before the answer."""
 
 
-@attrs.frozen(kw_only=True, slots=True)
-class ActionOutcome:
+class ActionOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """One action of an execution."""
 
     index: int
@@ -80,9 +80,11 @@ class ActionOutcome:
     """A `Result`, with the code behind a colon where there is one; "" while it is under way."""
 
 
-@attrs.frozen(kw_only=True, slots=True)
-class Execution:
-    """A row of the history: said when an execution begins, and again, whole, when the end of every action is known."""
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the history: said when an execution begins, and again, whole, when the end of every action is known.
+
+    A struct, which is made four times as fast: two for each rule that switches.
+    """
 
     id: int
     """Rises over all rules."""

@@ -31,7 +31,17 @@ def begin(running: Running, turn: Turn) -> RunMemory:
     )
     memory.run = run
     running.touch()
-    turn.out.append(_row(running, run))
+    turn.out.append(
+        Execution(
+            id=run.id,
+            rule_id=running.rule.id,
+            rule_name=running.rule.name,
+            correlation_id=run.correlation_id,
+            trigger=run.trigger,
+            actions=running.told,
+            begun_ms=run.begun_ms,
+        )
+    )
     return run
 
 
@@ -85,17 +95,16 @@ def _end(running: Running, run: RunMemory, turn: Turn) -> None:
     turn.out.append(Happened("logic_execution", data, row.correlation_id))
 
 
-def _row(running: Running, run: RunMemory, ended_ms: int | None = None) -> Execution:
+def _row(running: Running, run: RunMemory, ended_ms: int) -> Execution:
+    """The whole of it."""
     rule = running.rule
-    actions = running.told
-    if any(run.results):
-        actions = tuple(
-            [
-                ActionOutcome(index=one.index, what=one.what, result=result)
-                for one, result in zip(running.told, run.results, strict=True)
-            ]
-        )
-    failed = [] if ended_ms is None else [one for one in actions if one.result != Result.ACKNOWLEDGED]
+    actions = tuple(
+        [
+            ActionOutcome(index=one.index, what=one.what, result=result)
+            for one, result in zip(running.told, run.results, strict=True)
+        ]
+    )
+    failed = [one for one in actions if one.result != Result.ACKNOWLEDGED]
     return Execution(
         id=run.id,
         rule_id=rule.id,
@@ -105,7 +114,7 @@ def _row(running: Running, run: RunMemory, ended_ms: int | None = None) -> Execu
         actions=actions,
         begun_ms=run.begun_ms,
         ended_ms=ended_ms,
-        success=None if ended_ms is None else not failed,
+        success=not failed,
         error="; ".join([f"{one.what}: {one.result}" for one in failed]),
     )
 

@@ -1,7 +1,7 @@
 """What rules would have done with the readings that are stored: the time machine. Switches nothing.
 
 Readings come in the order of their receipt, at the time of it, piece by piece, so that months need no more memory than
-a day. Only those that can change anything are shown to the engine (`thinning`), in a simulated house (`simulation`)
+two days. Only those that can change anything are shown to the engine (`thinning`), in a simulated house (`simulation`)
 that nothing of the real one is shared with but what sensors and devices there are now.
 
 It runs on the trio thread between everything else, for `SLICE_S` at a time: nothing, and no emergency stop, waits
@@ -11,10 +11,11 @@ longer for it. Reading the disk and thinning is done in worker threads.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
+import outcome
 import trio
 
 from growy.control.rules.simulation import House, Surroundings
@@ -109,10 +110,7 @@ async def replay(
     house.put(rules)
     thinner = Thinner(rules, around.series_of, around.max_age_of, from_ms, every=every_reading)
     pieces = _Pieces(store, thinner, from_ms, to_ms)
-    shown = 0
-    while (thinned := await pieces.next()) is not None:
-        shown += len(thinned)
-        await _in_slices(house.play(thinned))
+    await pieces.each(lambda thinned: _in_slices(house.play(thinned)))
     end_s = (to_ms - from_ms) / 1000
     await _in_slices(house.pass_until(end_s))
     tallies.end(end_s)
@@ -122,7 +120,7 @@ async def replay(
         from_ms=from_ms,
         to_ms=to_ms,
         readings=pieces.readings,
-        shown=shown,
+        shown=pieces.shown,
         took_ms=round((trio.current_time() - began) * 1000),
         rules=tuple(
             _replayed(rule, tallies.rules[rule.id], from_ms, rule.id if rule.id in stored else "")
@@ -178,10 +176,31 @@ class _Pieces:
         """...and up to here everything that was received has been given out."""
         self._width_ms = FIRST_PIECE_MS
         self._waiting = Columns.empty()
-        self.readings = 0
+        self.readings = self.shown = 0
 
-    async def next(self) -> Thinned | None:
-        """The next piece; None: that was all."""
+    async def each(self, play: Callable[[Thinned], Awaitable[None]]) -> None:
+        """Plays all of them; the next one is read, in threads, while one is played."""
+        send, receive = trio.open_memory_channel[outcome.Maybe[Thinned | None]](0)
+
+        async def read() -> None:
+            piece: outcome.Maybe[Thinned | None] = outcome.Value(None)
+            while not isinstance(piece, outcome.Error):
+                piece = await outcome.acapture(self._next)
+                await send.send(piece)
+
+        async def play_all() -> None:
+            while (thinned := (await receive.receive()).unwrap()) is not None:
+                self.shown += len(thinned)
+                await play(thinned)
+
+        # Captured, so that a damaged chunk is a StoreError to the caller and not a group of one.
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            played = await outcome.acapture(play_all)
+            nursery.cancel_scope.cancel()
+        played.unwrap()
+
+    async def _next(self) -> Thinned | None:
         if not self._thinner.series or self._done_ms >= self._to_ms:
             return None
         # The ends of pieces are those of chunks, which then are unpacked once.

@@ -107,7 +107,7 @@ class _WatchedEngine(RuleEngine):
 class _Obeying(Outputs):
     """Outputs of devices that do at once what they are told, and go on doing it: nothing is in the air, ever."""
 
-    def act(self, key: ActuatorKey, moment: Moment) -> knowledge.Effects:
+    def act(self, key: ActuatorKey, moment: Moment, *, renew: bool = False) -> knowledge.Effects:
         out: knowledge.Effects = []
         output = self._outputs[key]
         value = OFF if output.want.keep else output.want.value

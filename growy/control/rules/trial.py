@@ -150,7 +150,7 @@ def carried_out(tried: Trial, rule: Rule, *, by: str, execution: str, moment: Mo
                 since=moment.clock,
                 until=moment.clock + lasts_s,
                 basis=frozenset(),
-                issued_by=f"user:{by}",
+                issued_by=by,
                 execution=execution,
             )
         )

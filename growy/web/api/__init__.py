@@ -4,7 +4,10 @@ from growy.web.api import (
     actuator_commands,
     actuators,
     audit,
+    auth,
     calibration,
+    docs,
+    doctor,
     emergency,
     esp,
     esp_commands,
@@ -12,24 +15,32 @@ from growy.web.api import (
     esp_health,
     gpio,
     health,
+    health_parts,
     interlocks,
     live,
     logic,
     logic_history,
     logic_tests,
+    mqtt_auth,
     operations,
+    page,
     processing,
     readings,
     sensor_requests,
     sensor_setup,
     sensors,
     subzones,
+    users,
     zone_devices,
     zones,
 )
 
-ENDPOINTS = (
+_RESOURCES = (
     *health.ENDPOINTS,
+    *doctor.ENDPOINTS,
+    *health_parts.ENDPOINTS,
+    *auth.ENDPOINTS,
+    *users.ENDPOINTS,
     *esp.ENDPOINTS,
     *esp_decisions.ENDPOINTS,
     *esp_commands.ENDPOINTS,
@@ -51,9 +62,13 @@ ENDPOINTS = (
     *logic_tests.ENDPOINTS,
     *logic_history.ENDPOINTS,
     *interlocks.ENDPOINTS,
+    *mqtt_auth.ENDPOINTS,
     *operations.ENDPOINTS,
     *audit.ENDPOINTS,
     *live.ENDPOINTS,
+    *page.ENDPOINTS,
 )
+
+ENDPOINTS = docs.described(_RESOURCES)
 
 __all__ = ["ENDPOINTS"]

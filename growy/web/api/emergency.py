@@ -17,10 +17,11 @@ from growy.control.stops.effects import ClearState
 from growy.model.errors import Invalid
 from growy.web.answers import Response, answer, iso
 from growy.web.api.control_records import Standing, covered, pins_of, standing_of, stop_record
-from growy.web.api.placing import BY
 from growy.web.api.setups import need_actuator
 from growy.web.app import App
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import control as shapes
+from growy.web.shapes import faults
 
 if TYPE_CHECKING:
     from growy.control.emergencies import Ended
@@ -77,7 +78,9 @@ async def stop(call: Call, query: StopQuery, body: StopBody) -> Response:
     app = call.app
     esp_id = body.esp_id or None
     check_scope(app, esp_id, body.gpio)
-    ordered = await app.control.emergencies.stop(esp_id=esp_id, gpio=body.gpio, reason=body.reason, by=BY)
+    ordered = await app.control.emergencies.stop(
+        esp_id=esp_id, gpio=body.gpio, reason=body.reason, by=call.by
+    )
     report = ordered.report
     if query.wait:
         # None: somebody has ended it meanwhile. What was known of it then is the last word.
@@ -158,7 +161,7 @@ async def clear(call: Call, query: ClearQuery, body: ClearBody) -> Response:
     esp_id = body.esp_id or None
     check_scope(app, esp_id, body.gpio)
     ended = await app.control.emergencies.clear(
-        esp_id=esp_id, gpio=body.gpio, reason=body.reason, by=BY, wait_s=query.wait
+        esp_id=esp_id, gpio=body.gpio, reason=body.reason, by=call.by, wait_s=query.wait
     )
     counts = Counter(one.state for one in ended.devices)
     unfinished = counts[ClearState.FAILED] + counts[ClearState.WAITING] + counts[ClearState.SENT]
@@ -221,6 +224,7 @@ ENDPOINTS = (
         path="/api/v1/actuators/emergency",
         summary="Emergency stops in force",
         handler=stops,
+        answers=shapes.STOPS,
     ),
     *(
         Endpoint(
@@ -231,6 +235,8 @@ ENDPOINTS = (
             query=StopQuery,
             body=StopBody,
             auth=Auth.OPERATOR,
+            answers=shapes.STOPPED,
+            errors=faults.ACTUATOR,
         )
         for path in ("/api/v1/actuators/emergency_stop", "/api/v1/actuators/emergency-stop")
     ),
@@ -243,6 +249,8 @@ ENDPOINTS = (
             query=ClearQuery,
             body=ClearBody,
             auth=Auth.OPERATOR,
+            answers=shapes.CLEARED,
+            errors=faults.ACTUATOR,
         )
         for path in ("/api/v1/actuators/clear_emergency", "/api/v1/actuators/clear-emergency")
     ),

@@ -6,12 +6,15 @@ import attrs
 from attrs import validators as v
 
 from growy.fleet.device import Device
-from growy.model.errors import Invalid, NotSupported
+from growy.fleet.zones import ZoneArchived
+from growy.model.errors import Duplicate, EspNotFound, Invalid, NotSupported
 from growy.model.setup import ZoneSetup
 from growy.web.answers import Response, answer
-from growy.web.api.placing import BY, register, zone_setup
+from growy.web.api.placing import register, zone_setup
 from growy.web.api.records import CAPABILITIES, METADATA, decision_record, device_record, note
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults
 
 NAME = v.optional(v.max_len(100))
 
@@ -74,7 +77,7 @@ async def add(call: Call, body: RegisterBody) -> Response:
     zone = _zone(call, body)
     found = await app.fleet.register(
         body.device_id,
-        by=BY,
+        by=call.by,
         name=body.name,
         hardware_type=body.hardware_type,
         mac_address=body.mac_address,
@@ -82,7 +85,7 @@ async def add(call: Call, body: RegisterBody) -> Response:
         zone=zone,
     )
     if zone is not None:
-        await register(app, zone)
+        await register(app, zone, call.by)
     if notes := _notes(found, body):
         found = await app.fleet.edit(found.esp_id, notes=notes)
     return answer({"success": True, **device_record(app, found)}, 201)
@@ -94,7 +97,7 @@ async def edit(call: Call, body: EditBody) -> Response:
     zone = ZoneSetup(zone_id="") if body.zone_id == "" else _zone(call, body)
     if zone is not None and zone != found.record.zone:
         await app.fleet.set_zone(found.esp_id, zone)
-        await register(app, zone)
+        await register(app, zone, call.by)
     found = await app.fleet.edit(
         found.esp_id, name=body.name, hardware_type=body.hardware_type, notes=_notes(found, body)
     )
@@ -115,7 +118,7 @@ def _notes(found: Device, body: RegisterBody | EditBody) -> dict[str, object] | 
 
 async def delete(call: Call) -> Response:
     """It is shown no more; heard again, it waits for approval like a new one."""
-    await call.app.fleet.delete(call.path["esp_id"], by=BY)
+    await call.app.fleet.delete(call.path["esp_id"], by=call.by)
     return Response(204)
 
 
@@ -123,18 +126,22 @@ async def approve(call: Call, body: ApproveBody) -> Response:
     app = call.app
     app.fleet.need(call.path["esp_id"])
     zone = _zone(call, body)
-    found = await app.fleet.approve(call.path["esp_id"], by=BY, name=body.name, zone=zone)
+    found = await app.fleet.approve(call.path["esp_id"], by=call.by, name=body.name, zone=zone)
     if zone is not None:
-        await register(app, zone)
+        await register(app, zone, call.by)
     return _decided(found, "approved")
 
 
 async def reject(call: Call, body: RejectBody) -> Response:
-    return _decided(await call.app.fleet.reject(call.path["esp_id"], by=BY, reason=body.reason), "rejected")
+    return _decided(
+        await call.app.fleet.reject(call.path["esp_id"], by=call.by, reason=body.reason), "rejected"
+    )
 
 
 async def set_pending(call: Call) -> Response:
-    return _decided(await call.app.fleet.set_pending(call.path["esp_id"], by=BY), "to be decided about again")
+    return _decided(
+        await call.app.fleet.set_pending(call.path["esp_id"], by=call.by), "to be decided about again"
+    )
 
 
 def _decided(found: Device, what: str) -> Response:
@@ -173,6 +180,8 @@ ENDPOINTS = (
         handler=add,
         body=RegisterBody,
         auth=Auth.OPERATOR,
+        answers=Answer(shapes.ONE_DEVICE, 201),
+        errors=(Duplicate, ZoneArchived),
     ),
     Endpoint(
         method="PATCH",
@@ -181,8 +190,18 @@ ENDPOINTS = (
         handler=edit,
         body=EditBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_DEVICE,
+        errors=(*faults.SET_UP, ZoneArchived),
     ),
-    Endpoint(method="DELETE", path=_DEVICE, summary="Give a device up", handler=delete, auth=Auth.OPERATOR),
+    Endpoint(
+        method="DELETE",
+        path=_DEVICE,
+        summary="Give a device up",
+        handler=delete,
+        auth=Auth.OPERATOR,
+        answers=Answer(status=204, media=()),
+        errors=faults.DEVICE,
+    ),
     Endpoint(
         method="POST",
         path=f"{_DEVICE}/approve",
@@ -190,6 +209,8 @@ ENDPOINTS = (
         handler=approve,
         body=ApproveBody,
         auth=Auth.OPERATOR,
+        answers=shapes.DECIDED,
+        errors=(*faults.SET_UP, ZoneArchived),
     ),
     Endpoint(
         method="POST",
@@ -198,6 +219,8 @@ ENDPOINTS = (
         handler=reject,
         body=RejectBody,
         auth=Auth.OPERATOR,
+        answers=shapes.DECIDED,
+        errors=faults.DEVICE,
     ),
     Endpoint(
         method="POST",
@@ -205,6 +228,8 @@ ENDPOINTS = (
         summary="Let a device wait for approval again",
         handler=set_pending,
         auth=Auth.OPERATOR,
+        answers=shapes.DECIDED,
+        errors=faults.DEVICE,
     ),
     Endpoint(
         method="POST",
@@ -213,5 +238,7 @@ ENDPOINTS = (
         handler=assign_kaiser,
         body=KaiserBody,
         auth=Auth.OPERATOR,
+        answers=shapes.KAISER,
+        errors=(EspNotFound, NotSupported),
     ),
 )

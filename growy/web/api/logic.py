@@ -10,9 +10,11 @@ from attrs import validators as v
 
 from growy.control.rules import templates
 from growy.control.rules.templates import Parameter, Template
+from growy.model.errors import NotFound
 from growy.web.answers import Response, answer, iso, page_of
-from growy.web.api.placing import BY
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import rules as shapes
 
 if TYPE_CHECKING:
     from growy.control.rules.book import RuleRecord, Written
@@ -107,12 +109,12 @@ async def rule(call: Call) -> Response:
 
 async def add(call: Call, body: dict[str, object]) -> Response:
     """A new rule; it is in force when this answers."""
-    return answer(_written(await call.app.control.book.add(body, by=BY)), 201)
+    return answer(_written(await call.app.control.book.add(body, by=call.by)), 201)
 
 
 async def change(call: Call, body: dict[str, object]) -> Response:
     """Fields that are given are changed, the others stay."""
-    return answer(_written(await call.app.control.book.change(call.path["rule_id"], body, by=BY)))
+    return answer(_written(await call.app.control.book.change(call.path["rule_id"], body, by=call.by)))
 
 
 def _written(written: Written) -> dict[str, object]:
@@ -121,14 +123,14 @@ def _written(written: Written) -> dict[str, object]:
 
 async def remove(call: Call) -> Response:
     """The rule lets go of everything and is gone; its history stays."""
-    record = await call.app.control.book.remove(call.path["rule_id"], by=BY)
+    record = await call.app.control.book.remove(call.path["rule_id"], by=call.by)
     return answer({"success": True, "message": f"{record.rule.name} is deleted", **rule_record(record)})
 
 
 async def toggle(call: Call, body: ToggleBody) -> Response:
     """Have a rule act, or not."""
     record, before = await call.app.control.book.enable(
-        call.path["rule_id"], body.enabled, by=BY, reason=body.reason or ""
+        call.path["rule_id"], body.enabled, by=call.by, reason=body.reason or ""
     )
     state = "enabled" if body.enabled else "disabled"
     return answer(
@@ -209,7 +211,7 @@ async def instantiate(call: Call, body: InstantiateBody) -> Response:
     document["enabled"] = body.enabled
     if body.preview:
         return answer({"success": True, "preview": True, "rule": document})
-    return answer(_written(await call.app.control.book.add(document, by=BY)), 201)
+    return answer(_written(await call.app.control.book.add(document, by=call.by)), 201)
 
 
 _LOGIC = "/api/v1/logic"
@@ -217,7 +219,14 @@ _RULE = f"{_LOGIC}/rules/{{rule_id}}"
 _TEMPLATE = f"{_LOGIC}/templates/{{template_id}}"
 
 ENDPOINTS = (
-    Endpoint(method="GET", path=f"{_LOGIC}/rules", summary="All rules", handler=rules, query=RulesQuery),
+    Endpoint(
+        method="GET",
+        path=f"{_LOGIC}/rules",
+        summary="All rules",
+        handler=rules,
+        query=RulesQuery,
+        answers=shapes.RULES,
+    ),
     Endpoint(
         method="POST",
         path=f"{_LOGIC}/rules",
@@ -225,8 +234,17 @@ ENDPOINTS = (
         handler=add,
         body=dict[str, object],
         auth=Auth.OPERATOR,
+        answers=Answer(shapes.RULE_WRITTEN, 201),
+        errors=faults.WRITTEN_RULE,
     ),
-    Endpoint(method="GET", path=_RULE, summary="One rule", handler=rule),
+    Endpoint(
+        method="GET",
+        path=_RULE,
+        summary="One rule",
+        handler=rule,
+        answers=shapes.ONE_RULE,
+        errors=faults.RULE,
+    ),
     Endpoint(
         method="PUT",
         path=_RULE,
@@ -234,8 +252,18 @@ ENDPOINTS = (
         handler=change,
         body=dict[str, object],
         auth=Auth.OPERATOR,
+        answers=shapes.RULE_WRITTEN,
+        errors=(*faults.RULE, *faults.WRITTEN_RULE),
     ),
-    Endpoint(method="DELETE", path=_RULE, summary="Delete a rule", handler=remove, auth=Auth.OPERATOR),
+    Endpoint(
+        method="DELETE",
+        path=_RULE,
+        summary="Delete a rule",
+        handler=remove,
+        auth=Auth.OPERATOR,
+        answers=shapes.RULE_GONE,
+        errors=faults.RULE,
+    ),
     Endpoint(
         method="POST",
         path=f"{_RULE}/toggle",
@@ -243,12 +271,31 @@ ENDPOINTS = (
         handler=toggle,
         body=ToggleBody,
         auth=Auth.OPERATOR,
+        answers=shapes.TOGGLED,
+        errors=(*faults.RULE, *faults.WRITTEN_RULE),
     ),
     Endpoint(
-        method="GET", path=f"{_LOGIC}/degraded", summary="Rules that hold and cannot act", handler=degraded
+        method="GET",
+        path=f"{_LOGIC}/degraded",
+        summary="Rules that hold and cannot act",
+        handler=degraded,
+        answers=shapes.DEGRADED,
     ),
-    Endpoint(method="GET", path=f"{_LOGIC}/templates", summary="Rule templates", handler=all_templates),
-    Endpoint(method="GET", path=_TEMPLATE, summary="One rule template", handler=template),
+    Endpoint(
+        method="GET",
+        path=f"{_LOGIC}/templates",
+        summary="Rule templates",
+        handler=all_templates,
+        answers=shapes.TEMPLATES,
+    ),
+    Endpoint(
+        method="GET",
+        path=_TEMPLATE,
+        summary="One rule template",
+        handler=template,
+        answers=shapes.ONE_TEMPLATE,
+        errors=(NotFound,),
+    ),
     Endpoint(
         method="POST",
         path=f"{_TEMPLATE}/instantiate",
@@ -256,5 +303,7 @@ ENDPOINTS = (
         handler=instantiate,
         body=InstantiateBody,
         auth=Auth.OPERATOR,
+        answers=(Answer(shapes.PREVIEW), Answer(shapes.RULE_WRITTEN, 201)),
+        errors=(NotFound, *faults.WRITTEN_RULE),
     ),
 )

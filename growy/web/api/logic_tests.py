@@ -10,9 +10,10 @@ from attrs import validators as v
 from growy.model.errors import Invalid
 from growy.web.answers import Response, answer, iso
 from growy.web.api.logic import condition_record
-from growy.web.api.placing import BY
 from growy.web.inputs import Moment
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import rules as shapes
 
 if TYPE_CHECKING:
     from growy.control.rules.replay import ReplayedRule, ReplayReport
@@ -50,7 +51,7 @@ async def test(call: Call, body: TestBody) -> Response:
     """Whether a rule would act. With `dry_run` false it does act, through the safety gate, if it would."""
     rule_id = call.path["rule_id"]
     trial = call.app.control.trying.trial(
-        rule_id, mocks=body.mock_sensor_values, at=body.mock_time, dry_run=body.dry_run, by=BY
+        rule_id, mocks=body.mock_sensor_values, at=body.mock_time, dry_run=body.dry_run, by=call.by
     )
     return answer(trial_record(trial, rule_id, call.app.control.book.need(rule_id).rule.name))
 
@@ -138,6 +139,8 @@ ENDPOINTS = (
         handler=test,
         body=TestBody,
         auth=Auth.OPERATOR,
+        answers=shapes.TRIAL,
+        errors=(*faults.RULE, *faults.WRITTEN_RULE),
     ),
     Endpoint(
         method="POST",
@@ -146,6 +149,8 @@ ENDPOINTS = (
         handler=test_document,
         body=DocumentTestBody,
         auth=Auth.OPERATOR,
+        answers=shapes.TRIAL,
+        errors=faults.WRITTEN_RULE,
     ),
     Endpoint(
         method="POST",
@@ -154,5 +159,7 @@ ENDPOINTS = (
         handler=replay,
         body=ReplayBody,
         auth=Auth.OPERATOR,
+        answers=shapes.REPLAYED,
+        errors=(*faults.RULE, *faults.WRITTEN_RULE),
     ),
 )

@@ -4,14 +4,20 @@ not be used."""
 from __future__ import annotations
 
 import time
+from itertools import chain
 
 import attrs
+import trio
 from attrs import validators as v
 
+from growy.model.people import Scope
+from growy.web import metrics as own
+from growy.web import metrics_growing as growing
 from growy.web.answers import PROMETHEUS, Response, answer, iso
 from growy.web.app import App
-from growy.web.metrics import exposition
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.exposition import Exposition
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import operation as shapes
 
 
 @attrs.frozen
@@ -48,11 +54,12 @@ async def statistics(call: Call) -> Response:
 
 async def metrics(call: Call) -> Response:
     app = call.app
-    text = exposition({"health": app.health(), **figures_of(app)}) + (
-        "# TYPE growy_build_info untyped\n"
-        f'growy_build_info{{version="{app.version}",node="{app.node}"}} 1\n'
-        f"# TYPE growy_uptime_seconds untyped\ngrowy_uptime_seconds {time.time() - app.started_ms / 1000:.1f}\n"
-    )
+    exposition = Exposition()
+    for family in chain(own.families(app, figures_of(app)), growing.families(app)):
+        exposition.add(family)
+        # A thousand sensors are lines for tens of milliseconds on a Pi: what is to be switched does not wait for them.
+        await trio.lowlevel.checkpoint()
+    text = exposition.text()
     return Response(200, text.encode(), PROMETHEUS)
 
 
@@ -74,16 +81,36 @@ async def dead_letters(call: Call, query: DeadLetterQuery) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/api/v1/statistics", summary="Figures of all parts", handler=statistics),
+    Endpoint(
+        method="GET",
+        path="/api/v1/statistics",
+        summary="Figures of all parts",
+        handler=statistics,
+        scope=Scope.METRICS,
+        answers=shapes.STATISTICS,
+    ),
     Endpoint(
         method="GET",
         path="/api/v1/deadletters",
         summary="Messages that could not be used",
         handler=dead_letters,
         query=DeadLetterQuery,
+        answers=shapes.DEAD_LETTERS,
     ),
-    Endpoint(method="GET", path="/metrics", summary="Prometheus", handler=metrics, auth=Auth.PUBLIC),
     Endpoint(
-        method="GET", path="/api/v1/health/metrics", summary="Prometheus", handler=metrics, auth=Auth.PUBLIC
+        method="GET",
+        path="/metrics",
+        summary="Prometheus",
+        handler=metrics,
+        auth=Auth.PUBLIC,
+        answers=Answer(media=(PROMETHEUS,)),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/health/metrics",
+        summary="Prometheus",
+        handler=metrics,
+        auth=Auth.PUBLIC,
+        answers=Answer(media=(PROMETHEUS,)),
     ),
 )

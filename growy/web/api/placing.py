@@ -10,8 +10,6 @@ from growy.web.app import App
 
 CONFIRM_WITHIN_S = 5.0
 """How long an answer waits for the device: it needs a second, and its only lane may be busy with something before."""
-BY = "api"
-"""Who decides, until there are accounts."""
 
 
 def zone_setup(
@@ -34,10 +32,10 @@ def zone_setup(
     )
 
 
-async def register(app: App, zone: ZoneSetup) -> None:
+async def register(app: App, zone: ZoneSetup, by: str) -> None:
     """Enter the zone that a device was put into, unless it stands in the registry already."""
     if zone.zone_id:
-        await app.zones.adopt(zone.zone_id, by=BY, name=zone.zone_name, master_zone_id=zone.master_zone_id)
+        await app.zones.adopt(zone.zone_id, by=by, name=zone.zone_name, master_zone_id=zone.master_zone_id)
 
 
 @attrs.frozen(kw_only=True)

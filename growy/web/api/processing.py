@@ -17,12 +17,15 @@ import attrs
 import numpy as np
 
 from growy.model.errors import ConversionError, Invalid, NotFound
+from growy.model.people import Scope
 from growy.model.reading import Quality
 from growy.sensors.calibration import Calibration
 from growy.sensors.plan import OutputInfo
 from growy.web.answers import Response, answer
 from growy.web.app import App
 from growy.web.router import Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import sensors as shapes
 
 
 @attrs.frozen
@@ -159,8 +162,11 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/api/v1/sensors/process",
+        scope=Scope.PROCESS,
         summary="Convert one raw value",
         handler=process,
         body=ProcessBody,
+        answers=shapes.PROCESSED,
+        errors=(UnknownSensorType, *faults.CONVERTED),
     ),
 )

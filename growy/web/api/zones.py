@@ -8,13 +8,14 @@ import attrs
 from attrs import validators as v
 
 from growy.fleet.device import Device
-from growy.fleet.zones import Zone, ZoneStatus
-from growy.model.errors import ZoneNotFound
+from growy.fleet.zones import Zone, ZoneInUse, ZoneStatus
+from growy.model.errors import Duplicate, ZoneNotFound
 from growy.web.answers import Response, answer
-from growy.web.api.placing import BY
 from growy.web.api.records import known, zone_of, zone_record
 from growy.web.app import App
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults
 
 
 @attrs.frozen
@@ -92,7 +93,7 @@ async def zone(call: Call) -> Response:
 async def create(call: Call, body: ZoneBody) -> Response:
     made = await call.app.zones.create(
         body.zone_id,
-        by=BY,
+        by=call.by,
         name=body.name,
         description=body.description,
         master_zone_id=body.master_zone_id,
@@ -104,25 +105,27 @@ async def edit(call: Call, body: ZoneEditBody) -> Response:
     """Devices learn a new name when they are assigned the next time; what they are called here changes at once."""
     zone_id = await _registered(call)
     changed = await call.app.zones.edit(
-        zone_id, by=BY, name=body.name, description=body.description, master_zone_id=body.master_zone_id
+        zone_id, by=call.by, name=body.name, description=body.description, master_zone_id=body.master_zone_id
     )
     return _answer(call, changed)
 
 
 async def archive(call: Call) -> Response:
     return _answer(
-        call, await call.app.zones.edit(await _registered(call), by=BY, status=ZoneStatus.ARCHIVED)
+        call, await call.app.zones.edit(await _registered(call), by=call.by, status=ZoneStatus.ARCHIVED)
     )
 
 
 async def reactivate(call: Call) -> Response:
-    return _answer(call, await call.app.zones.edit(await _registered(call), by=BY, status=ZoneStatus.ACTIVE))
+    return _answer(
+        call, await call.app.zones.edit(await _registered(call), by=call.by, status=ZoneStatus.ACTIVE)
+    )
 
 
 async def delete(call: Call) -> Response:
     zone_id = call.path["zone_id"]
     _, there = need_zone(call.app, zone_id)
-    gone = await call.app.zones.delete(zone_id, by=BY, devices=[device.esp_id for device in there])
+    gone = await call.app.zones.delete(zone_id, by=call.by, devices=[device.esp_id for device in there])
     return answer({"success": True, "message": f"Zone {zone_id} is gone", "zone_id": gone.zone_id})
 
 
@@ -132,7 +135,7 @@ async def _registered(call: Call) -> str:
     registered, there = need_zone(call.app, zone_id)
     if registered is None:
         shown = zone_record(zone_id, None, there)
-        await call.app.zones.adopt(zone_id, by=BY, name=str(shown["name"]))
+        await call.app.zones.adopt(zone_id, by=call.by, name=str(shown["name"]))
     return zone_id
 
 
@@ -144,13 +147,21 @@ def _answer(call: Call, changed: Zone, status: int = 200) -> Response:
 _ZONE = "/api/v1/zones/{zone_id}"
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/api/v1/zones", summary="All zones", handler=zones, query=ZonesQuery),
+    Endpoint(
+        method="GET",
+        path="/api/v1/zones",
+        summary="All zones",
+        handler=zones,
+        query=ZonesQuery,
+        answers=shapes.ZONES,
+    ),
     Endpoint(
         method="GET",
         path="/api/v1/zone/zones",
         summary="All zones, as dashboards ask for them",
         handler=zones,
         query=ZonesQuery,
+        answers=shapes.ZONES,
     ),
     Endpoint(
         method="POST",
@@ -159,8 +170,17 @@ ENDPOINTS = (
         handler=create,
         body=ZoneBody,
         auth=Auth.OPERATOR,
+        answers=Answer(shapes.ONE_ZONE, 201),
+        errors=(Duplicate,),
     ),
-    Endpoint(method="GET", path=_ZONE, summary="One zone and its devices", handler=zone),
+    Endpoint(
+        method="GET",
+        path=_ZONE,
+        summary="One zone and its devices",
+        handler=zone,
+        answers=shapes.ZONE_WITH_DEVICES,
+        errors=faults.ZONE,
+    ),
     Endpoint(
         method="PATCH",
         path=_ZONE,
@@ -168,14 +188,26 @@ ENDPOINTS = (
         handler=edit,
         body=ZoneEditBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_ZONE,
+        errors=faults.ZONE,
     ),
-    Endpoint(method="DELETE", path=_ZONE, summary="Delete an empty zone", handler=delete, auth=Auth.OPERATOR),
+    Endpoint(
+        method="DELETE",
+        path=_ZONE,
+        summary="Delete an empty zone",
+        handler=delete,
+        auth=Auth.OPERATOR,
+        answers=shapes.ZONE_GONE,
+        errors=(ZoneNotFound, ZoneInUse),
+    ),
     Endpoint(
         method="POST",
         path=f"{_ZONE}/archive",
         summary="A zone that is no longer used",
         handler=archive,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_ZONE,
+        errors=faults.ZONE,
     ),
     Endpoint(
         method="POST",
@@ -183,5 +215,7 @@ ENDPOINTS = (
         summary="A zone that is used again",
         handler=reactivate,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_ZONE,
+        errors=faults.ZONE,
     ),
 )

@@ -1,0 +1,131 @@
+"""A Kaiser at work: what is particular about it beside `TreeNode`, and how one is opened."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+
+import trio
+
+from growy.hierarchy.effects import Obey, Tell
+from growy.hierarchy.estate import Estate, Mail
+from growy.hierarchy.kaiser import Identity, Kaiser
+from growy.hierarchy.leases import Terms
+from growy.hierarchy.node import TreeNode
+from growy.hierarchy.starts import next_count
+from growy.hierarchy.writing import BOOT, GOD_INSTANCE, INSTANCE, RESTORED
+from growy.model.control import Tenure
+from growy.model.hierarchy import GOD, NodeId, Stamp
+from growy.model.time import Moment
+from growy.store.store import Store
+
+HEALTH_S = 30.0
+
+
+class KaiserNode(TreeNode[Kaiser]):
+    """See `open_kaiser`."""
+
+    def owner(self, esp_id: str) -> NodeId:
+        away = self.core.relay.owner(esp_id)
+        if away is not None:
+            return away
+        return self.me if self.core.holds.home(esp_id) is not None else ""
+
+    def home(self, esp_id: str) -> NodeId:
+        return self.core.holds.home(esp_id) or self.me
+
+    def _holds(self, esp_id: str, epoch: int) -> bool:
+        held = self.core.holds.held_until(esp_id, self._moment().clock)
+        return held is not None and held[0] == epoch
+
+    def _stamp(self, esp_id: str, *, off: bool) -> Stamp | None:
+        return self.core.stamp(esp_id, self._moment(), off=off)
+
+    async def _god_instance(self) -> str:
+        return self.core.god_instance
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(super().run)
+            nursery.start_soon(self._say_health)
+            task_status.started()
+
+    async def _say_health(self) -> None:
+        while True:
+            self._tell(Tell(GOD, self._estate.health()))
+            await trio.sleep(HEALTH_S)
+
+    async def petition(self, esp_id: str, to_owner: NodeId, reason: str) -> str:
+        """Asks God to give a device away, or to get it; under the id of the chain that God makes of it."""
+        petition_id = f"p-{secrets.token_hex(6)}"
+        self.enqueue(self.core.petition(petition_id, esp_id, to_owner, reason))
+        return petition_id
+
+    async def _obey(self, order: Obey) -> None:
+        """God's command, or another Kaiser's."""
+        done, message, data = await self._carry_through(order)
+        if "/" in order.command_id:
+            self.enqueue(self.core.cross.answer(order.command_id, done, message, data))
+        else:
+            self._answer(order.command_id, done, message, data)
+
+    async def _carry_through(self, order: Obey) -> tuple[bool, str, Mapping[str, object]]:
+        match order.command_type:
+            case "transfer_esp":
+                to_owner = str(order.data.get("to_owner") or order.data.get("source_kaiser") or "")
+                esp_id = order.esp_id or str(order.data.get("esp_id", ""))
+                if self.owner(esp_id) != self.me:
+                    return False, f"{esp_id} is not {self.me}'s", {}
+                petition_id = await self.petition(esp_id, to_owner, str(order.data.get("reason", "")))
+                return True, "God has been asked", {"petition_id": petition_id}
+            case "sync_data" | "sync_config":
+                # Readings and papers travel by themselves; what is asked for is how far they are.
+                return True, "", {"esps": list(self.core.holds.esp_ids)}
+            case _:
+                return False, f"{self.me} knows no command {order.command_type!r:.60}", {}
+
+    def _answer(
+        self, command_id: str, success: bool | None, message: str, data: Mapping[str, object]
+    ) -> None:
+        self.enqueue(self.core.answer(command_id, success, message, data))
+
+
+async def open_kaiser(
+    kaiser_id: NodeId,
+    god_id: str,
+    terms: Terms,
+    *,
+    store: Store,
+    estate: Estate,
+    mail: Mail,
+    moment: Callable[[], Moment],
+) -> KaiserNode:
+    """Reads what the disk holds. Raises StoreError, Invalid."""
+    instance = await store.keyed(INSTANCE)
+    if instance is None:
+        instance = secrets.token_hex(8)
+        await store.set_keyed(INSTANCE, instance)
+    identity = Identity(kaiser_id=kaiser_id, instance=instance, god_id=god_id)
+
+    async def make() -> Kaiser:
+        now, restored = moment(), await store.keyed(RESTORED) is not None
+        return Kaiser(
+            identity,
+            boot=next_count(int(await store.keyed(BOOT) or 0), now.wall_ms, restored=restored),
+            god_instance=await store.keyed(GOD_INSTANCE) or "",
+            prepared=await store.esp_document_versions(),
+            terms=terms,
+            moment=now,
+        )
+
+    return KaiserNode(
+        kaiser_id,
+        god_id,
+        await make(),
+        make,
+        store=store,
+        estate=estate,
+        mail=mail,
+        moment=moment,
+        default=Tenure.FOREIGN,
+    )

@@ -1,0 +1,405 @@
+"""A node of the tree at work: the pure core of a God or a Kaiser, its disk, its mail and its devices.
+
+What the core wants is done in order, in one task: nothing that stands behind a `Persist` is done before that is on the
+disk. If the disk refuses, the core is made anew from what is there, as after a crash. Must never let a device be
+commanded that the core has not given leave for: `tenure` is what the rest of the house goes by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+import trio
+
+from growy.hierarchy.effects import (
+    AlternativeRoute,
+    Carry,
+    ChainTimedOut,
+    CrossEnded,
+    Drop,
+    Effect,
+    Effects,
+    Fence,
+    Freeze,
+    Note,
+    Obey,
+    Persist,
+    Ship,
+    StopHere,
+    Survey,
+    Take,
+    Tell,
+)
+from growy.hierarchy.estate import Estate, Mail
+from growy.hierarchy.god import God
+from growy.hierarchy.kaiser import Kaiser
+from growy.hierarchy.node_events import EVENTS, NodeStatistics
+from growy.hierarchy.writing import batch_of, facts_of
+from growy.model.audit import AuditEntry
+from growy.model.control import Tenure
+from growy.model.errors import GrowyError, StoreError, WireError
+from growy.model.hierarchy import GOD, NodeId, Stamp
+from growy.model.time import Moment
+from growy.model.tree_messages import Documents, RelayAnswer, RelayCommand, RelayUp, TreeMessage
+from growy.ops.log import get_log
+from growy.store.store import Store
+from growy.wire import hierarchy as wire
+
+log = get_log(__name__)
+
+PATIENCE_S = 0.5
+"""An emergency does not wait for the disk any longer than that."""
+REMAKE_S = 5.0
+PROOF_S = 1.0
+LEAST_S = 0.01
+HEARTBEAT = "system/heartbeat"
+C = TypeVar("C", bound=God | Kaiser)
+
+
+class TreeNode(Generic[C]):
+    """Trio thread only. `GodNode` and `KaiserNode` add what people may ask of them.
+
+    Args:
+        me: the id in topics.
+        make: the core, from the disk. Raises StoreError.
+        default: whose a device is of which the core has said nothing.
+    """
+
+    def __init__(
+        self,
+        me: NodeId,
+        god_id: str,
+        core: C,
+        make: Callable[[], Awaitable[C]],
+        *,
+        store: Store,
+        estate: Estate,
+        mail: Mail,
+        moment: Callable[[], Moment],
+        default: Tenure,
+    ) -> None:
+        self.me = me
+        self.core: C = core
+        self._god_id = god_id
+        self._make: Callable[[], Awaitable[C]] = make
+        self._store = store
+        self._estate = estate
+        self._mail = mail
+        self._moment = moment
+        self._default = default
+        self._tenures: dict[str, Tenure] = {}
+        self._waiting: deque[Effects] = deque()
+        self._news = trio.Event()
+        self._done = trio.Event()
+        self._beats: dict[str, tuple[NodeId, RelayUp]] = {}
+        """Of each device on this node's broker, the last heartbeat, and the node that was told of it."""
+        self._crossing: dict[str, Callable[[CrossEnded], None]] = {}
+        self._serial = 0
+        self._heard = self._told = self._unsent = self._unreadable = 0
+        self._carried = self._relayed = self._relay_refusals = self._remade = 0
+
+    # --- asked --------------------------------------------------------------------------------------------------------
+
+    def tenure(self, esp_id: str) -> Tenure:
+        """Whether this node may command the device."""
+        return self._tenures.get(esp_id, self._default)
+
+    def owner(self, esp_id: str) -> NodeId:
+        """Whose it is, as far as is known here; empty: nobody has said."""
+        raise NotImplementedError
+
+    def home(self, esp_id: str) -> NodeId:
+        """On whose broker a device of ours hangs."""
+        raise NotImplementedError
+
+    def _holds(self, esp_id: str, epoch: int) -> bool:
+        raise NotImplementedError
+
+    def _stamp(self, esp_id: str, *, off: bool) -> Stamp | None:
+        raise NotImplementedError
+
+    # --- told ---------------------------------------------------------------------------------------------------------
+
+    def mail(self, topic: bytes, payload: bytes) -> bool:
+        """A message from God's broker; whether it is one of the tree's."""
+        try:
+            place = wire.parse_tree_topic(topic)
+        except WireError:
+            return False
+        if place.target != self.me or place.sender == self.me:
+            return True
+        self._heard += 1
+        try:
+            message = wire.decode_tree(place, payload)
+        except WireError as error:
+            self._unreadable += 1
+            log.once_per(("tree", place.sender)).warning(
+                "a message of another node cannot be read", sender=place.sender, error=str(error)
+            )
+            return True
+        self._take(place.sender, message)
+        return True
+
+    def _take(self, sender: NodeId, message: TreeMessage) -> None:
+        match message:
+            case RelayUp():
+                if self.tenure(message.esp_id) is not Tenure.FOREIGN:
+                    self._estate.heard_from_afar(
+                        message.esp_id, message.tail, message.payload, message.received_ms
+                    )
+            case RelayAnswer():
+                self._relay_refusals += bool(message.refusal)
+            case _:
+                self.enqueue(self.core.heard(sender, message, self._moment()))
+
+    def device_said(self, esp_id: str, tail: str, payload: bytes, received_ms: int) -> bool:
+        """A device on this node's own broker has said something. Whether it is another node's, and was told to it."""
+        said = RelayUp(esp_id=esp_id, tail=tail, payload=payload, received_ms=received_ms)
+        if esp_id not in self._beats:
+            self.enqueue(self.core.found(esp_id, self._moment()))
+        if tail == HEARTBEAT or esp_id not in self._beats:
+            self._beats[esp_id] = (self.me, said)
+        if self.tenure(esp_id) is not Tenure.FOREIGN:
+            return False
+        self._relay(said)
+        return True
+
+    def _relay(self, said: RelayUp) -> None:
+        owner = self.owner(said.esp_id)
+        if owner and owner != self.me:
+            self._relayed += 1
+            self._tell(Tell(owner, said))
+
+    def _show_around(self) -> None:
+        """A new owner of a device here need not wait a minute for the next heartbeat: it hears the last."""
+        for esp_id, (told, said) in self._beats.items():
+            owner = self.owner(esp_id)
+            if owner in ("", told) or said.tail != HEARTBEAT:
+                continue
+            self._beats[esp_id] = (owner, said)
+            if owner != self.me:
+                self._relay(said)
+            elif self.tenure(esp_id) is Tenure.OURS:
+                self._estate.heard_again(esp_id, said.tail, said.payload, said.received_ms)
+
+    def command(self, esp_id: str, tail: str, payload: bytes, *, off: bool) -> bool:
+        """To a device of ours on another node's broker. False: nothing may be sent to it now."""
+        stamp = self._stamp(esp_id, off=off)
+        if stamp is None:
+            return False
+        self._serial += 1
+        command_id = f"{self.me}-{stamp.boot}-{self._serial}"
+        relayed = RelayCommand(command_id=command_id, esp_id=esp_id, stamp=stamp, tail=tail, payload=payload)
+        self._tell(Tell(self.home(esp_id), relayed))
+        return True
+
+    def enqueue(self, effects: Effects) -> None:
+        """To be done, after what waits already. A fence does not wait: the disk may be what is slow."""
+        for effect in effects:
+            if isinstance(effect, Fence):
+                self._is_now(effect.esp_id, Tenure.FENCED)
+                self._estate.dropped(effect.esp_id)
+        rest: Effects = [one for one in effects if not isinstance(one, Fence)]
+        if rest:
+            self._waiting.append(rest)
+            self._news.set()
+
+    async def settled(self) -> None:
+        """Everything that was wanted until now is done."""
+        while self._waiting:
+            await self._done.wait()
+
+    # --- at work ------------------------------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled. What the core wants first is on the disk when this has started."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            await self._carry_out(self.core.start(self._moment()))
+            nursery.start_soon(self._keep_time)
+            task_status.started()
+            while True:
+                while self._waiting:
+                    try:
+                        await self._carry_out(self._waiting[0])
+                    except StoreError as error:
+                        await self._remake(error)
+                    else:
+                        self._waiting.popleft()
+                    self._done.set()
+                    self._done = trio.Event()
+                self._news = trio.Event()
+                await self._news.wait()
+
+    async def _keep_time(self) -> None:
+        while True:
+            moment = self._moment()
+            self.enqueue(self.core.tick(moment))
+            self._show_around()
+            await trio.sleep(min(max(self.core.next_due() - moment.clock, LEAST_S), 1.0))
+
+    async def _remake(self, error: StoreError) -> None:
+        """The disk has refused: begin again from what is on it. Until then nothing of ours is commanded but off."""
+        self._remade += 1
+        log.error("ownership could not be written; beginning anew from the disk", error=str(error))
+        self._waiting.clear()
+        for esp_id, tenure in list(self._tenures.items()):
+            if tenure in (Tenure.OURS, Tenure.FROZEN):
+                self._is_now(esp_id, Tenure.FENCED)
+                self._estate.dropped(esp_id)
+        while True:
+            await trio.sleep(REMAKE_S)
+            try:
+                self.core = await self._make()
+                await self._carry_out(self.core.start(self._moment()))
+            except StoreError:
+                continue
+            return
+
+    async def _carry_out(self, effects: Effects) -> None:
+        urgent = any((isinstance(one, Tell) and one.urgent) or isinstance(one, StopHere) for one in effects)
+        for effect in effects:
+            if isinstance(effect, Persist):
+                with trio.move_on_after(PATIENCE_S if urgent else math.inf):
+                    await self._persist(effect)
+            else:
+                await self._do(effect)
+
+    async def _persist(self, what: Persist) -> None:
+        if what.documents is not None:
+            try:
+                await self._estate.prepare(what.documents.esp_id, what.documents.content)
+            except StoreError:
+                raise
+            except GrowyError as error:
+                raise StoreError(f"What {what.documents.esp_id} needs cannot be taken: {error}") from error
+        now_ms = self._moment().wall_ms
+        await self._store.write_registry(
+            hierarchy=batch_of(what, self._god_id, now_ms), keyed=dict(facts_of(what))
+        )
+
+    async def _do(self, effect: Effect) -> None:
+        match effect:
+            case Tell():
+                self._tell(effect)
+            case Ship(to=to, esp_id=esp_id):
+                await self._ship(to, esp_id)
+            case Take(esp_id=esp_id, epoch=epoch, state=state):
+                if not self._holds(esp_id, epoch):
+                    return  # the disk was slow, and it is over already
+                self._is_now(esp_id, Tenure.OURS)
+                self._estate.take(esp_id, state)
+                self.enqueue(self.core.adopted(esp_id, epoch, self._moment()))
+            case Freeze(esp_id=esp_id):
+                self._estate.freeze(esp_id)
+                self._is_now(esp_id, Tenure.FROZEN)
+            case Survey(esp_id=esp_id, epoch=epoch):
+                self._nursery.start_soon(self._survey, esp_id, epoch)
+            case Drop(esp_id=esp_id):
+                self._is_now(esp_id, Tenure.FOREIGN)
+                self._estate.dropped(esp_id)
+            case Carry(esp_id=esp_id, tail=tail, payload=payload):
+                self._carried += self._estate.publish(esp_id, tail, payload)
+            case Obey():
+                self._nursery.start_soon(self._obey, effect)
+            case StopHere():
+                self._nursery.start_soon(self._stop_here, effect)
+            case ChainTimedOut(command_id=command_id):
+                self._say(wire.command_chain_timeout(), {"command_id": command_id})
+            case AlternativeRoute(source=source, target=target, command_type=kind):
+                said = {"source_kaiser": source, "target_kaiser": target, "command_type": kind}
+                self._say(wire.alternative_route(), said)
+            case Note():
+                self._note(effect)
+            case CrossEnded():
+                done = self._crossing.pop(effect.command_id, None)
+                if done is not None:
+                    done(effect)
+
+    def _is_now(self, esp_id: str, tenure: Tenure) -> None:
+        self._tenures[esp_id] = tenure
+        self._estate.changed(esp_id)
+
+    def _tell(self, tell: Tell) -> None:
+        try:
+            topic = wire.tree_topic(self.me, tell.to, tell.message)
+            sent = self._mail(topic, wire.encode_tree(tell.message), urgent=tell.urgent)
+        except WireError as error:
+            log.error("a message to another node cannot be written", to=tell.to, error=str(error))
+            return
+        self._told += sent
+        self._unsent += not sent
+
+    def _say(self, topic: str, said: Mapping[str, object]) -> None:
+        self._mail(topic, msgspec.json.encode({**said, "timestamp": self._moment().wall_ms // 1000}))
+
+    def _note(self, note: Note) -> None:
+        now_ms = self._moment().wall_ms
+        self._estate.note(
+            AuditEntry(
+                ts_ms=now_ms,
+                event_type=note.event_type,
+                severity=note.severity,
+                source_id=note.source_id,
+                message=note.message,
+                details=note.details,
+            )
+        )
+        event = EVENTS.get(note.event_type)
+        if event is not None:
+            data = {"source_id": note.source_id, "message": note.message, "timestamp": now_ms // 1000}
+            self._estate.tell(event, {**note.details, **data, "event": note.event_type})
+
+    async def _ship(self, to: NodeId, esp_id: str) -> None:
+        papers = await self._papers(esp_id)
+        if papers is not None:
+            version, content = papers
+            instance = await self._god_instance()
+            self._tell(
+                Tell(to, Documents(god_instance=instance, esp_id=esp_id, version=version, content=content))
+            )
+
+    async def _papers(self, esp_id: str) -> tuple[str, bytes] | None:
+        return await self._estate.papers(esp_id)
+
+    async def _god_instance(self) -> str:
+        raise NotImplementedError
+
+    async def _survey(self, esp_id: str, epoch: int) -> None:
+        state = await self._estate.survey(esp_id)
+        self.enqueue(self.core.surveyed(esp_id, epoch, state, self._moment()))
+
+    async def _stop_here(self, order: StopHere) -> None:
+        """Tells how far it is until every device has proven that it stands still."""
+        stop_id = await self._estate.stop(order.esp_id, order.reason, order.issued_by or GOD)
+        while True:
+            proof = self._estate.proof(stop_id)
+            proven = bool(proof.get("proven"))
+            self._answer(order.command_id, True if proven else None, "", proof)
+            if proven:
+                return
+            await trio.sleep(PROOF_S)
+
+    async def _obey(self, order: Obey) -> None:
+        raise NotImplementedError
+
+    def _answer(
+        self, command_id: str, success: bool | None, message: str, data: Mapping[str, object]
+    ) -> None:
+        """To whoever ordered it."""
+
+    def statistics(self) -> NodeStatistics:
+        return NodeStatistics(
+            heard=self._heard,
+            told=self._told,
+            unsent=self._unsent,
+            unreadable=self._unreadable,
+            carried=self._carried,
+            relayed=self._relayed,
+            relay_refusals=self._relay_refusals,
+            remade=self._remade,
+        )

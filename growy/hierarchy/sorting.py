@@ -1,0 +1,86 @@
+"""What comes from the broker, sorted: mail of the tree, words of devices that are another node's, and what is ours.
+
+A message of a device costs a look into a set. Must never keep a reading from the intake: the node on whose broker a
+device hangs stores what it measures, whoever owns it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from growy.broker.frames import Inbound
+from growy.broker.link import Delivery
+from growy.hierarchy.god_node import GodNode
+from growy.hierarchy.kaiser_node import KaiserNode
+from growy.model.errors import WireError
+from growy.wire.topics import Topic, TopicKind, parse_topic
+
+MAX_TOPICS = 20_000
+MEASURED = (TopicKind.SENSOR_DATA, TopicKind.SENSOR_BATCH)
+
+
+class Sorter:
+    """Trio thread only.
+
+    Args:
+        mail: takes a message that is no device's; whether it was one of the tree's.
+        speaks: told under which kaiser id a device speaks.
+    """
+
+    def __init__(
+        self,
+        node: GodNode | KaiserNode,
+        mail: Callable[[bytes, bytes], bool],
+        speaks: Callable[[str, str], None],
+    ) -> None:
+        self._node = node
+        self._mail = mail
+        self._speaks = speaks
+        self._ours: set[bytes] = set()
+        """Topics whose messages concern nobody else."""
+        self._topics: dict[bytes, Topic] = {}
+
+    def changed(self) -> None:
+        """A device has changed hands."""
+        self._ours.clear()
+
+    def sort(self, delivery: Delivery) -> tuple[Delivery, list[int]]:
+        """What is for the intake, and packet ids of the rest, which is done."""
+        ours = self._ours
+        if all(message.topic in ours for message in delivery.messages):
+            return delivery, []
+        kept: list[Inbound] = []
+        done: list[int] = []
+        for message in delivery.messages:
+            if message.topic in ours or self._stays(message, delivery.received_ms):
+                kept.append(message)
+            elif message.mid:
+                done.append(message.mid)
+        return (
+            Delivery(delivery.epoch, kept, delivery.received_ms, delivery.received_at),
+            done,
+        )
+
+    def _stays(self, message: Inbound, received_ms: int) -> bool:
+        topic = self._topic(message.topic)
+        if topic is None:
+            return not self._mail(message.topic, message.payload)
+        if message.retain:
+            return True
+        tail = message.topic.split(b"/", 4)[4].decode()
+        away = self._node.device_said(topic.esp_id, tail, message.payload, received_ms)
+        if not away and topic.kind is not TopicKind.HEARTBEAT and len(self._ours) < MAX_TOPICS:
+            self._ours.add(message.topic)
+        return not away or topic.kind in MEASURED
+
+    def _topic(self, name: bytes) -> Topic | None:
+        found = self._topics.get(name)
+        if found is None:
+            try:
+                found = parse_topic(name)
+            except WireError:
+                return None
+            self._speaks(found.esp_id, found.kaiser_id)
+            if len(self._topics) < MAX_TOPICS:
+                self._topics[name] = found
+        return found

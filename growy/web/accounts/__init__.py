@@ -1,0 +1,1 @@
+"""Accounts: people, their sessions, and the keys of devices and scripts."""
