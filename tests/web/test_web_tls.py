@@ -17,7 +17,7 @@ from growy.cli.certs import own_names
 from growy.config import WebConfig
 from growy.model.errors import ConfigError
 from growy.web.limits import Limits
-from growy.web.tls import tls_of
+from growy.web.tls import LOOK_S, certificate_of
 
 
 @pytest.fixture(scope="module")
@@ -112,5 +112,5 @@ def test_a_certificate_that_cannot_be_used_is_named(folder: Path, tmp_path: Path
         WebConfig(cert_file=key, key_file=pem),
     ):
         with pytest.raises(ConfigError, match=r"\[web\] (cert|key)_file"):
-            tls_of(config)
-    assert tls_of(WebConfig()) is None
+            certificate_of(config)
+    assert certificate_of(WebConfig()) is None
