@@ -123,7 +123,7 @@ def role(config_file: Path | None, socket: Path | None, url: str | None, name: s
 def rm(config_file: Path | None, socket: Path | None, url: str | None, name: str, with_keys: bool) -> None:
     """Delete an account. What the user did stays in the audit trail, and keys that the user made go on counting."""
     with find_daemon(config_file, socket, url) as daemon:
-        gone = daemon.delete(f"{USERS}/{_find(daemon, name)['id']}?with_keys={str(with_keys).lower()}")
+        gone = daemon.delete(f"{USERS}/{_find(daemon, name)['id']}", {"with_keys": str(with_keys)})
     click.echo(f"{gone['username']} is gone")
     _tell_keys("their keys that count no longer", gone["keys_removed"])
     _tell_keys("their keys that go on counting (growyd key rm)", gone["keys_left"])

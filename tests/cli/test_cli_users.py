@@ -64,6 +64,20 @@ async def test_users_are_made_listed_changed_and_deleted(run: Run) -> None:
     assert (done.exit_code, "last administrator" in done.stderr) == (ExitCode.FAILED, True)
 
 
+async def test_keys_of_who_is_demoted_or_deleted_are_named(run: Run, desk: Desk) -> None:
+    await add(run, "ann")
+    await add(run, "bob", "--role", "admin")
+    login = ("login", desk.url, "--username", "bob", "--password-stdin")
+    await run(*login, input=f"{PASSWORD}\n", env={}, at=False)
+    done = await run("key", "add", "panel", "--role", "admin", env={})
+    assert done.exit_code == ExitCode.OK, done.output
+    told = (await run("user", "role", "bob", "operator")).output.splitlines()
+    assert told == ["bob is operator", "their keys that may do more (growyd key rm): panel"]
+    told = (await run("user", "rm", "bob", "--with-keys")).output.splitlines()
+    assert told == ["bob is gone", "their keys that count no longer: panel"]
+    assert "panel" not in (await run("key", "list")).output
+
+
 async def test_a_key_is_printed_once_and_opens_what_it_is_for(run: Run) -> None:
     made = await run("key", "add", "pi", "--scope", "metrics")
     key = {"GROWYD_API_KEY": made.output.strip()}
