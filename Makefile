@@ -12,7 +12,7 @@ demo: $(RUN)
 	@$(BIN)/growyd demo $(ARGS)
 
 test: $(DEV)
-	$(BIN)/pytest --numprocesses 3 $(ARGS)
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check growy sensor_libs tests bench

@@ -1,117 +1,123 @@
-"""What a crowd that logs in costs everybody else: the loop's punctuality, a forced write as an emergency stop needs it,
-and a request's way through the gate.
+"""Whether a storm of logins holds an emergency stop up: Argon2 takes tens of milliseconds of a processor for each.
 
-A login is Argon2id with 19 MiB, a tenth of a second of one core, and a forced write of its own. Prints each figure
-alone and under eight who log in again and again, rightly (who guesses is slowed down), with their ratio. The aim: the
-loop stays within 10 ms, and a forced write waits for one other at most.
+`python -m bench.login [STOPS]`. The delay from asking for a stop until its answer - by then it is on the disk - without
+logins, and with as many as growyd takes: four who log in with wrong passwords over the port, and four administrators
+who set passwords through the socket, which no limit on attempts holds back.
 """
 
 from __future__ import annotations
 
-import statistics
+import http.client
+import json
+import signal
+import socket
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections import Counter
 
-import trio
+from bench.brokers import mosquitto
+from bench.ingest import Growyd, python
 
-from growy.config import StoreConfig
-from growy.daemon import SWITCH_S
-from growy.model.errors import GrowyError
-from growy.model.people import LOCAL, Peer, Role
-from growy.store import Store, open_store
-from growy.web.accounts.accounts import Accounts, open_accounts
-from growy.web.accounts.logins import Tokens
-from growy.web.api import ENDPOINTS
-from growy.web.gate import Gate
-
-SECONDS = 8.0
-PASSWORD = "seven green peppers"
+STORM = 4
+PASSWORD = "correct horse battery staple"
 
 
-async def main() -> None:
-    sys.setswitchinterval(SWITCH_S)  # as the daemon does
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_store(StoreConfig(min_free_mb=0), Path(folder)) as store:
-            accounts = await open_accounts(
-                store, Path(folder), note=lambda entry: None, wall_ms=lambda: time.time_ns() // 1_000_000
-            )
-            await accounts.administration.add_user("ann", None, "", PASSWORD, Role.ADMIN, caller=LOCAL)
-            tokens, _ = await accounts.logins.login("ann", PASSWORD, remember=False, peer=Peer("", True))
-            gate_cost(accounts, tokens)
-            alone = await measured(store)
-            logins: list[float] = []
-            async with trio.open_nursery() as nursery:
-                for number in range(8):
-                    nursery.start_soon(crowd, accounts, Peer(f"10.0.0.{number}"), logins)
-                crowded = await measured(store)
-                nursery.cancel_scope.cancel()
-    print(f"logins={len(logins) / SECONDS:.1f}/s p50_ms={statistics.median(logins):.0f}")
-    for name in alone:
-        quiet, busy = p99(alone[name]), p99(crowded[name])
-        print(f"{name}_p99_ms={quiet:.2f} under_logins={busy:.2f} ratio={busy / quiet:.2f}")
+class Asker:
+    """One connection, through the unix socket or to the port."""
+
+    def __init__(self, path: str = "", port: int = 0) -> None:
+        self._http = http.client.HTTPConnection("localhost", port or None, timeout=30)
+        if path:
+            self._http.sock = socket.socket(socket.AF_UNIX)
+            self._http.sock.connect(path)
+
+    def post(self, path: str, body: object) -> tuple[int, bytes]:
+        self._http.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        reply = self._http.getresponse()
+        return reply.status, reply.read()
 
 
-async def crowd(accounts: Accounts, peer: Peer, took: list[float]) -> None:
-    while True:
-        began = time.perf_counter()
-        try:
-            await accounts.logins.login("ann", PASSWORD, remember=False, peer=peer)
-        except GrowyError:
-            await trio.sleep(0.01)
-            continue
-        took.append(1000 * (time.perf_counter() - began))
+def stops(path: str, count: int) -> list[float]:
+    """Seconds for each."""
+    asker, took = Asker(path), []
+    for _ in range(count):
+        begin = time.perf_counter()
+        status, said = asker.post("/api/v1/actuators/emergency_stop", {"reason": "bench"})
+        took.append(time.perf_counter() - begin)
+        if status != 200:
+            raise SystemExit(said.decode())
+        asker.post("/api/v1/actuators/clear_emergency?wait=0", {"reason": "bench"})
+        time.sleep(0.01)
+    return sorted(took)
 
 
-async def measured(store: Store) -> dict[str, list[float]]:
-    took: dict[str, list[float]] = {"loop": [], "forced_write": []}
-
-    async def punctual() -> None:
-        while True:
-            due = trio.current_time() + 0.002
-            await trio.sleep_until(due)
-            took["loop"].append(1000 * (trio.current_time() - due))
-
-    async def write() -> None:
-        for number in range(sys.maxsize):
-            await timed(lambda number=number: store.set_keyed("bench", str(number)), took["forced_write"])
-            await trio.sleep(0.02)
-
-    with trio.move_on_after(SECONDS):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(punctual)
-            nursery.start_soon(write)
-    return took
+def tell(name: str, took: list[float]) -> float:
+    p50, p99 = (1000 * took[int(share * (len(took) - 1))] for share in (0.5, 0.99))
+    print(
+        f"emergency stop, {name:15} p50 {p50:6.1f} ms   p99 {p99:6.1f} ms   longest {1000 * took[-1]:6.1f} ms"
+    )
+    return p99
 
 
-async def timed(call: Callable[[], Awaitable[None]], took: list[float]) -> None:
-    began = time.perf_counter()
-    await call()
-    took.append(1000 * (time.perf_counter() - began))
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mosquitto() as port,
+        Growyd(port, folder) as growyd,
+    ):
+        status, said = Asker(growyd.socket).post(
+            "/api/v1/users", {"username": "grower", "password": PASSWORD, "role": "operator"}
+        )
+        if status != 201:
+            raise SystemExit(said.decode())
+        user = json.loads(said)["id"]
+        quiet = tell("no logins", stops(growyd.socket, count))
+        storm = python("-m", "bench.login", "storm", growyd.socket, str(growyd.web_port), str(user))
+        with storm:
+            time.sleep(1)
+            stormy = tell("with logins", stops(growyd.socket, count))
+            storm.terminate()
+            assert storm.stdout is not None
+            print(f"answered meanwhile: {storm.stdout.read().strip()}")
+        print(f"p99 with logins is {stormy / quiet:.2f} times that without")
+        growyd.stop()
 
 
-def gate_cost(accounts: Accounts, tokens: Tokens) -> None:
-    gate, peer = Gate(accounts), Peer("10.0.0.9")
-    endpoint = next(one for one in ENDPOINTS if one.path == "/api/v1/sensors" and one.method == "GET")
-    headers = {b"authorization": f"Bearer {tokens.access}".encode()}
+def storm(path: str, port: int, user: str) -> None:
+    """Until it is terminated; prints how often it was answered in a second."""
+    over, answers = threading.Event(), Counter[str]()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
 
-    def us(times: int, forget: bool) -> float:
-        began = time.perf_counter()
-        for _ in range(times):
-            if forget:
-                accounts._core.sessions._checked.clear()
-            gate.admit(endpoint, headers, "", peer)
-        return 1e6 * (time.perf_counter() - began) / times
+    def log_in() -> None:
+        asker = Asker(port=port)
+        while not over.is_set():
+            wrong = {"username": "grower", "password": "not the password"}
+            status, _ = asker.post("/api/v1/auth/login", wrong)
+            answers[f"login {status}"] += 1
+            over.wait(0.05 if status == 429 else 0)
 
-    first, known = us(2000, forget=True), us(50_000, forget=False)
-    print(f"gate_us first_look={first:.1f} known_token={known:.2f} ratio={known / first:.3f}")
+    def set_password() -> None:
+        asker = Asker(path)
+        while not over.is_set():
+            status, _ = asker.post(f"/api/v1/users/{user}/reset-password", {"new_password": PASSWORD})
+            answers[f"password {status}"] += 1
 
-
-def p99(values: list[float]) -> float:
-    return statistics.quantiles(values, n=100)[98]
+    threads = [threading.Thread(target=one) for one in (log_in, set_password) for _ in range(STORM)]
+    begin = time.perf_counter()
+    for one in threads:
+        one.start()
+    over.wait()
+    for one in threads:
+        one.join()
+    seconds = time.perf_counter() - begin
+    print(", ".join(f"{name}: {number / seconds:.0f} /s" for name, number in sorted(answers.items())))
 
 
 if __name__ == "__main__":
-    trio.run(main)
+    if sys.argv[1:2] == ["storm"]:
+        storm(sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    else:
+        main()

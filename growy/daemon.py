@@ -23,7 +23,7 @@ from growy.broker.embedded import open_embedded_broker
 from growy.broker.engine import Endpoint
 from growy.broker.link import Link
 from growy.broker.logins import REMEMBERED, BrokerLogins
-from growy.broker.mosquitto import Mosquitto
+from growy.broker.mosquitto import mosquitto_of
 from growy.broker.survey import BrokerSurvey
 from growy.config import Config
 from growy.control.control import Control
@@ -324,7 +324,7 @@ async def open_daemon(
             premises=partial(premises_of, config, settings_file, link, survey, started_s=time.monotonic()),
             broker_logins=BrokerLogins(
                 endpoint,
-                mosquitto_of(config),
+                mosquitto_of(config.broker),
                 remembered=await store.keyed(REMEMBERED),
                 remember=partial(store.set_keyed, REMEMBERED),
                 note=audit.note,
@@ -390,17 +390,6 @@ def one_line(daemon: Daemon) -> str:
     stopped = f"EMERGENCY STOP ({control.emergency.in_force}), " if control.emergency.in_force else ""
     broker = "connected" if daemon.link.connected else "no broker"
     return f"{stopped}{broker}, {fleet.online} of {fleet.devices} devices online, {control.on} actuators on"
-
-
-def mosquitto_of(config: Config) -> Mosquitto | None:
-    """Whose password file growyd may change; None for its own embedded broker."""
-    if config.broker.address.embedded:
-        return None
-    pid_file = config.broker.pid_file
-    return Mosquitto(
-        password_file=Path(config.broker.password_file).expanduser(),
-        pid_file=Path(pid_file).expanduser() if pid_file else None,
-    )
 
 
 def heard_signals() -> tuple[signal.Signals, ...]:

@@ -7,15 +7,42 @@ from pathlib import Path
 
 import pytest
 from rig.brokers import MOSQUITTO, Mosquitto
+from rig.documented import faults_of
+
+from growy.model.people import Caller
+from growy.web.answers import Response
+from growy.web.dispatch import Dispatcher, Request
+from growy.web.router import Match
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the slow proofs in their long form")
+    parser.addoption(
+        "--screenshots", metavar="FOLDER", help="keep pictures of the page there, for the README"
+    )
 
 
 @pytest.fixture(scope="session")
 def long_form(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture(autouse=True)
+def every_answer_is_documented(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test asks of the API in this process: the answer must be as its endpoint declares it."""
+    faults: list[str] = []
+    answer = Dispatcher.answer
+
+    async def checked(
+        self: Dispatcher, request: Request, match: Match, caller: Caller, body: bytes
+    ) -> Response:
+        reply = await answer(self, request, match, caller, body)
+        faults.extend(faults_of(match.endpoint, reply))
+        return reply
+
+    monkeypatch.setattr(Dispatcher, "answer", checked)
+    yield
+    assert not faults, "\n".join(dict.fromkeys(faults))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import attrs
 
+from growy.config import BrokerConfig
 from growy.model.errors import BrokerError, LoginNotChanged
 
 COMMAND = b"mosquitto"
@@ -183,3 +184,13 @@ def _sync_folder(folder: str) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def mosquitto_of(config: BrokerConfig) -> Mosquitto | None:
+    """Whose password file growyd may change; None for its own embedded broker."""
+    if config.address.embedded:
+        return None
+    return Mosquitto(
+        password_file=Path(config.password_file).expanduser(),
+        pid_file=Path(config.pid_file).expanduser() if config.pid_file else None,
+    )

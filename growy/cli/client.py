@@ -10,7 +10,7 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
@@ -31,6 +31,7 @@ NO_CONTENT = 204
 UNAUTHORIZED = 401
 PAGE_SIZE = 100
 """The API's largest page."""
+PIECE_BYTES = 65_536
 ANSWER_TIMEOUT_S = 60.0
 """A year of readings of a slow card takes its time."""
 CURE = (
@@ -157,6 +158,19 @@ class Daemon:
                 return items
             page += 1
 
+    def stream(self, path: str, query: Query | None = None) -> Iterator[bytes]:
+        """The answer piece by piece, as it comes. Raises DaemonUnreachable, also when it breaks off; DaemonRefused."""
+        target = _target(path, query)
+        response = self._send("GET", target, None)
+        if response.status == UNAUTHORIZED:
+            self._body(response, "GET", target)
+            if self._renew():
+                response = self._send("GET", target, None)
+        if response.status >= 400:
+            self._read(response.status, self._body(response, "GET", target))
+        while piece := self._body(response, "GET", target, PIECE_BYTES):
+            yield piece
+
     def post(self, path: str, body: object, query: Query | None = None) -> Any:
         """The JSON answer. Raises DaemonUnreachable, DaemonRefused."""
         return self._ask("POST", _target(path, query), json.dumps(body).encode())
@@ -205,6 +219,15 @@ class Daemon:
         self, method: str, target: str, body: bytes | None, *, anonymous: bool = False
     ) -> tuple[int, bytes]:
         """Status and body of the answer. Raises DaemonUnreachable."""
+        response = self._send(method, target, body, anonymous=anonymous)
+        answer = self._body(response, method, target)
+        if response.will_close:
+            self.close()
+        return response.status, answer
+
+    def _send(
+        self, method: str, target: str, body: bytes | None, *, anonymous: bool = False
+    ) -> http.client.HTTPResponse:
         connection = self._connected()
         headers = {"Accept": "application/json", "User-Agent": f"growyd-cli/{__version__}"}
         if not anonymous:
@@ -213,17 +236,24 @@ class Daemon:
             headers["Content-Type"] = "application/json"
         try:
             connection.request(method, target, body, headers)
-            response = connection.getresponse()
-            answer = response.read()
+            return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise DaemonUnreachable(
-                f"The daemon at {self._place} did not answer {method} {target}: {_reason(error)}",
-                cure="If it keeps so, look at its log: journalctl -u growyd",
-            ) from error
-        if response.will_close:
-            self.close()
-        return response.status, answer
+            raise self._silent(method, target, error) from error
+
+    def _body(
+        self, response: http.client.HTTPResponse, method: str, target: str, most: int | None = None
+    ) -> bytes:
+        try:
+            return response.read(most)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._silent(method, target, error) from error
+
+    def _silent(self, method: str, target: str, error: Exception) -> DaemonUnreachable:
+        self.close()
+        return DaemonUnreachable(
+            f"The daemon at {self._place} did not answer {method} {target}: {_reason(error)}",
+            cure="If it keeps so, look at its log: journalctl -u growyd",
+        )
 
     def _read(self, status: int, answer: bytes) -> Any:
         if status == NO_CONTENT:

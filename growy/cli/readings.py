@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,8 @@ if TYPE_CHECKING:
 DATA = "/api/v1/sensors/data"
 MOST = 20_000
 """Readings in one answer of the API."""
-FIRST_WINDOW_MS = 3_600_000
 AHEAD_MS = 300_000
 """Clocks of devices may be this far ahead of ours."""
-COLUMNS = ("time", "esp_id", "gpio", "address", "sensor_type", "raw", "value", "unit", "quality")
 
 
 @click.command()
@@ -75,47 +72,14 @@ def readings(
 
 
 def write_csv(daemon: Daemon, query: Mapping[str, str | int | None], start_ms: int, end_ms: int) -> None:
-    """To stdout, window by window: memory holds one answer, however long the time is."""
-    writer = csv.writer(sys.stdout)
-    writer.writerow(COLUMNS)
-    for one in everything(daemon, query, start_ms, end_ms):
-        writer.writerow(
-            (
-                one["timestamp"],
-                one["esp_id"],
-                one["gpio"],
-                one["address"],
-                one["sensor_type"],
-                one["raw_value"],
-                one["processed_value"],
-                one["unit"],
-                one["quality"],
-            )
-        )
+    """To stdout as it comes: neither growyd nor this program holds more than a piece of it.
 
-
-def everything(
-    daemon: Daemon, query: Mapping[str, str | int | None], start_ms: int, end_ms: int
-) -> Iterator[dict[str, Any]]:
-    """All readings of a time, oldest first.
-
-    The API gives the newest of a window that holds too many, so the window shrinks until it holds few enough.
+    Raises DaemonUnreachable when it breaks off: what was written until then is not all.
     """
-    width_ms = FIRST_WINDOW_MS
-    while start_ms < end_ms:
-        until_ms = min(start_ms + width_ms, end_ms)
-        answer = daemon.get(DATA, {**query, **_window(start_ms, until_ms), "limit": MOST})
-        if answer["truncated"] and until_ms - start_ms > 1:
-            width_ms = max(1, (until_ms - start_ms) // 2)
-            continue
-        if answer["truncated"]:
-            click.echo(
-                f"growyd: more than {MOST} readings at {_iso(start_ms)}; the rest is left out", err=True
-            )
-        yield from answer["readings"]
-        start_ms = until_ms
-        # A quiet time is crossed in ever larger steps, a busy one in steps that just fit.
-        width_ms *= 4 if answer["count"] <= MOST // 8 else 1
+    out = sys.stdout.buffer
+    for piece in daemon.stream(DATA, {**query, **_window(start_ms, end_ms), "format": "csv"}):
+        out.write(piece)
+    out.flush()
 
 
 def _print(answer: Mapping[str, Any]) -> None:

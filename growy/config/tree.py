@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 
 from growy.config.broker_url import BrokerUrl, mask_url, parse_listen, require_address
+from growy.config.origins import parse_origins
 from growy.config.setting import setting
 from growy.config.webhooks import parse_webhooks
 
@@ -196,12 +197,23 @@ class WebConfig:
     max_connections: int = setting(200, "Open connections at most.", at_least=1, at_most=10_000)
     max_header: int = setting(16_384, "Request line and headers, bytes.", at_least=1024, at_most=1_048_576)
     max_body: int = setting(1_048_576, "Request body, bytes.", at_least=1024, at_most=67_108_864)
+    cors_origins: str = setting(
+        "",
+        "Web pages from elsewhere that may use growyd: origins (https://grow.example, http://192.168.1.9:5173), "
+        "separated by commas. None: only pages that growyd itself serves.",
+        check=parse_origins,
+    )
     header_timeout: float = setting(
         10.0, "A client must have sent its headers within this, seconds.", above=0, at_most=3600
     )
     idle_timeout: float = setting(
         60.0, "An idle keep-alive connection is closed after this, seconds.", above=0, at_most=86_400
     )
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """`cors_origins` in its parts, lower-case."""
+        return parse_origins(self.cors_origins)
 
 
 @attrs.frozen(kw_only=True)

@@ -266,6 +266,10 @@ class Control(Commanding):
         self._need(actuator)
         return self._state(actuator, self._ways.moment())
 
+    def max_age_s(self, series_id: int) -> float:
+        """How old the newest value of a series may be before its sensor counts as stale, seconds."""
+        return self._lookup.max_age_s(series_id)
+
     def _state(self, key: ActuatorKey, moment: Moment) -> ActuatorState:
         board = self._switchboard
         output, setup = board.output(key), board.setup(key)

@@ -30,6 +30,9 @@ class Catalog:
     def __init__(self, rows: Iterable[Series] = ()) -> None:
         self._by_id = {series.id: series for series in rows}
         self._by_key = {series.key: series.id for series in self._by_id.values()}
+        self._of_esp: dict[str, list[int]] = {}
+        for series in self._by_id.values():
+            self._of_esp.setdefault(series.key.esp_id, []).append(series.id)
         self._next = max(self._by_id, default=0) + 1
         self._pending: dict[int, Series] = {}
 
@@ -60,15 +63,20 @@ class Catalog:
         """Raises KeyError: no such series."""
         return self._by_id[series_id]
 
+    def known(self, series_id: int) -> Series | None:
+        return self._by_id.get(series_id)
+
     def find(
         self, esp_id: str | None = None, gpio: int | None = None, value_type: str | None = None
     ) -> list[Series]:
         """The series that fit everything given, by id."""
+        found = self.series() if esp_id is None else [self._by_id[id] for id in self._of_esp.get(esp_id, ())]
+        if gpio is None and value_type is None:
+            return found
         return [
             series
-            for series in self.series()
-            if (esp_id is None or series.key.esp_id == esp_id)
-            and (gpio is None or series.gpio == gpio)
+            for series in found
+            if (gpio is None or series.gpio == gpio)
             and (value_type is None or series.key.value_type == value_type)
         ]
 
@@ -77,6 +85,8 @@ class Catalog:
         return list(self._by_id.values())
 
     def _put(self, series: Series) -> None:
+        if series.id not in self._by_id:
+            self._of_esp.setdefault(series.key.esp_id, []).append(series.id)
         self._by_id[series.id] = series
         self._pending[series.id] = series
 

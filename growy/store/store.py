@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 import numpy as np
@@ -20,7 +21,7 @@ import trio
 from growy.config import ControlConfig, StoreConfig
 from growy.model.errors import Invalid, StoreError, StoreUnavailable
 from growy.model.reading import Columns, Quality, Series
-from growy.store import faults, query, scan
+from growy.store import faults, query, scan, walk
 from growy.store.backup import copy_database
 from growy.store.blob import decode, encode
 from growy.store.catalog import Catalog, Conversion, Conversions, write_names
@@ -39,6 +40,7 @@ from growy.store.statistics import Latencies, StoreStatistics
 from growy.store.tail import Tail
 from growy.store.writer import Writer, transaction
 
+T = TypeVar("T")
 HISTORY_ROWS = ControlConfig().history_rows
 
 
@@ -235,6 +237,21 @@ class Store(Registry):
                 return scan.received(db, look, series_ids, start_ms, end_ms)
 
         return await self._readers.series(read)
+
+    def pieces(
+        self,
+        series_ids: Collection[int],
+        start_ms: int,
+        end_ms: int,
+        make: Callable[[Columns], T],
+        *,
+        readings: int,
+        quality: Collection[Quality] | None = None,
+    ) -> AsyncGenerator[T, None]:
+        """All readings of these series measured in [start_ms, end_ms), by time, however many there are, in pieces of
+        about `readings`; see `walk.pieces`."""
+        going = walk.walk(series_ids, start_ms, end_ms, readings, quality)
+        return walk.pieces(self._readers, self._opened.unsealed, going, make)
 
     async def series_statistics(self, series_id: int, start_ms: int, end_ms: int) -> SeriesStatistics:
         """Minimum, maximum, mean, standard deviation, counts and qualities of [start_ms, end_ms).

@@ -4,7 +4,7 @@ may leave through here."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +17,11 @@ from growy.model.errors import GrowyError
 
 T = TypeVar("T")
 JSON = b"application/json"
+CBOR = b"application/cbor"
+CSV = b"text/csv; charset=utf-8"
+JSON_LINES = b"application/x-ndjson"
 TEXT = b"text/plain; charset=utf-8"
+HTML = b"text/html; charset=utf-8"
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -36,7 +40,7 @@ _encoder = msgspec.json.Encoder(enc_hook=_plain)
 
 @attrs.frozen(slots=True)
 class Response:
-    """A whole answer; Content-Length, Date and X-Request-ID are added where it is sent."""
+    """An answer; Content-Length, Date and X-Request-ID are added where it is sent."""
 
     status: int
     body: bytes = b""
@@ -44,6 +48,11 @@ class Response:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     close: bool = False
     """The connection cannot be used any further."""
+    cache: bytes = b"no-store"
+    """Cache-Control. What is measured must never be shown from a cache; only the page's own files may be kept."""
+    stream: AsyncGenerator[bytes, None] | None = None
+    """What follows `body`: pieces that are made while the client takes them. It is closed in any case; when it raises
+    half way, the connection is broken off, so that nobody takes the half for the whole."""
 
 
 class MethodNotAllowed(GrowyError):

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import enum
 import http
+import socket
+import struct
 import time
+from collections.abc import AsyncGenerator, Sequence
 from email.utils import formatdate
 from urllib.parse import urlsplit
 
@@ -20,8 +23,10 @@ import trio
 from growy.model.errors import GrowyError
 from growy.model.people import Peer
 from growy.web.answers import BadRequest, Response
+from growy.web.cors import Cors
 from growy.web.dispatch import Dispatcher, Request, request_id_of
 from growy.web.limits import Limits
+from growy.web.negotiated import finished
 from growy.web.origin import check_host, check_origin
 from growy.web.router import Match
 from growy.web.upgrade import Upgrade, upgrade_of
@@ -32,6 +37,8 @@ _FORWARDED = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
 )
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_WITHOUT_BODY = frozenset({204, 304})
+"""And without a word about it."""
 
 
 class _Phase(enum.Enum):
@@ -80,6 +87,7 @@ class HttpConnection:
         dispatcher: Dispatcher,
         limits: Limits,
         counts: ConnectionCounts,
+        cors: Cors,
     ) -> None:
         self._peer = peer
         self._stream = stream
@@ -89,8 +97,15 @@ class HttpConnection:
         self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.header)
         self._scope = trio.CancelScope()
         self._phase = _Phase.IDLE
+        self._cors = cors
+        self._forget()
+
+    def _forget(self) -> None:
+        """Between two requests nothing is known of the next."""
         self._method = "GET"
-        self._request_id = request_id_of({})
+        self._headers: dict[bytes, bytes] = {}
+        self._request_id = ""
+        self._request: Request | None = None
 
     async def run(self) -> Upgrade | None:
         """An Upgrade when the client has asked for a WebSocket: the caller goes on with the stream. Else the
@@ -118,13 +133,13 @@ class HttpConnection:
             except h11.RemoteProtocolError as error:
                 reply = self._refusal(error)
             except BadRequest as error:
-                reply = self._dispatcher.refuse(error, self._request_id)
+                reply = self._refusal(error)
             if isinstance(reply, Upgrade):
                 return reply
-            if not await self._send(reply):
+            if not await self._send(await finished(reply, self._method, self._headers)):
                 return None
             self._protocol.start_next_cycle()
-            self._method, self._request_id = "GET", request_id_of({})
+            self._forget()
             self._enter(_Phase.IDLE, self._limits.idle_timeout)
 
     async def _next_head(self) -> h11.Request | None:
@@ -137,23 +152,29 @@ class HttpConnection:
                 return None
             if self._phase is _Phase.IDLE and self._protocol.trailing_data[0]:
                 self._enter(_Phase.HEADERS, self._limits.header_timeout)  # pipelined, and not yet whole
-            data = await self._stream.receive_some(READ_SIZE)
+            data = bytes(await self._stream.receive_some(READ_SIZE))
             if self._phase is _Phase.IDLE:
                 self._enter(_Phase.HEADERS, self._limits.header_timeout)
+                # Some clients end a body with a line too many; h11 would take it for a request (RFC 9112, 2.2).
+                data = data.removeprefix(b"\r\n") or bytes(await self._stream.receive_some(READ_SIZE))
             self._protocol.receive_data(bytes(data))
 
     async def _reply_to(self, head: h11.Request) -> Response | Upgrade:
-        headers = dict(head.headers)
+        self._headers = headers = dict(head.headers)
         self._method = head.method.decode()
         self._request_id = request_id_of(headers)
-        request = self._request(head, headers)
+        self._request = request = self._understood(head, headers)
+        if not head.http_version.startswith(b"1."):
+            raise BadRequest(505, "growyd speaks HTTP/1.1")
         try:
             host = headers.get(b"host", b"localhost").decode("latin-1")
             check_host(host)
             origin = headers.get(b"origin")
             wants_upgrade = headers.get(b"upgrade", b"").lower() == b"websocket"
             if origin is not None and (wants_upgrade or self._method not in _SAFE):
-                check_origin(origin.decode("latin-1"), host)
+                self._check_page(origin.decode("latin-1"), host)
+            if self._method == "OPTIONS":
+                return await self._after_body(self._dispatcher.options(request))
             match = self._dispatcher.find(request)
             if isinstance(match, Response):
                 return await self._after_body(match)
@@ -177,14 +198,19 @@ class HttpConnection:
             self._dispatcher.counts.errors[error.code] += 1
             return upgrade
 
-    def _request(self, head: h11.Request, headers: dict[bytes, bytes]) -> Request:
+    def _check_page(self, origin: str, host: str) -> None:
+        """Raises Forbidden: the page comes from elsewhere, and nobody has named it."""
+        if not self._cors.allows(origin):
+            check_origin(origin, host)
+
+    def _understood(self, head: h11.Request, headers: dict[bytes, bytes]) -> Request:
         if (
             sum(len(name) + len(value) for name, value in headers.items()) + len(head.target)
             > self._limits.header
         ):
             raise BadRequest(431, f"The request's headers are larger than {self._limits.header} bytes")
         target = head.target.decode("ascii")
-        if target.startswith("/"):
+        if target.startswith("/") or (target == "*" and self._method == "OPTIONS"):
             path, _, query = target.partition("?")
         else:  # the absolute form that proxies send, and nonsense
             try:
@@ -233,38 +259,73 @@ class HttpConnection:
         await self._body(dict[bytes, bytes]())
         return reply
 
-    def _refusal(self, error: h11.RemoteProtocolError) -> Response:
-        told = BadRequest(error.error_status_hint, f"The request is not valid HTTP/1.1: {error}")
-        return self._dispatcher.refuse(told, self._request_id)
+    def _refusal(self, error: h11.RemoteProtocolError | GrowyError) -> Response:
+        # A head that could not be understood has given the request no id.
+        self._request_id = self._request_id or request_id_of({})
+        if isinstance(error, h11.RemoteProtocolError):
+            error = BadRequest(error.error_status_hint, f"The request is not valid HTTP/1.1: {error}")
+        return self._dispatcher.refuse(error, self._request_id)
 
     async def _send(self, reply: Response) -> bool:
         """True when the connection can take another request."""
-        protocol = self._protocol
-        if protocol.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+        if self._protocol.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            if reply.stream is not None:
+                await reply.stream.aclose()
             return False
-        headers = [
-            *(() if reply.status == 204 else _content(reply)),  # which has none, and must not speak of it
-            (b"X-Request-ID", self._request_id.encode()),
-            (b"Date", _clock.date()),
-            (b"Cache-Control", b"no-store"),
-            (b"X-Content-Type-Options", b"nosniff"),
-            *reply.headers,
-        ]
-        if reply.close:
-            headers.append((b"Connection", b"close"))
+        headers = headers_of(reply, self._request_id, self._cors.headers(self._headers))
         reason = _REASONS.get(reply.status, b"")
-        data = protocol.send(h11.Response(status_code=reply.status, headers=headers, reason=reason)) or b""
-        if reply.body and self._method != "HEAD":
-            data += protocol.send(h11.Data(data=reply.body)) or b""
-        data += protocol.send(h11.EndOfMessage()) or b""
-        self._enter(_Phase.SENDING, self._limits.send_timeout + len(data) / 65_536)
+        head = h11.Response(status_code=reply.status, headers=headers, reason=reason)
+        data = self._protocol.send(head) or b""
         self._counts.answers[reply.status] = self._counts.answers.get(reply.status, 0) + 1
-        await self._stream.send_all(data)
-        self._counts.bytes_sent += len(data)
+        if reply.body and self._method != "HEAD":
+            data += self._protocol.send(h11.Data(data=reply.body)) or b""
+        if reply.stream is not None:
+            if not await self._send_stream(data, reply.stream):
+                return False
+        else:
+            await self._write(data + (self._protocol.send(h11.EndOfMessage()) or b""))
         if self._protocol.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
             return True
         await linger(self._stream, self._limits.linger)
         return False
+
+    async def _write(self, data: bytes) -> None:
+        self._enter(_Phase.SENDING, self._limits.send_timeout + len(data) / 65_536)
+        await self._stream.send_all(data)
+        self._counts.bytes_sent += len(data)
+
+    async def _send_stream(self, begin: bytes, pieces: AsyncGenerator[bytes, None]) -> bool:
+        """The next piece is made when the client has taken the one before. False: the source has failed, and the
+        client must not take what it has for the whole."""
+        try:
+            await self._write(begin)
+            while self._method != "HEAD":
+                self._enter(_Phase.WORKING, float("inf"))
+                try:
+                    piece = await anext(pieces, None)
+                except Exception as error:  # noqa: BLE001 - counted and logged; nobody can be answered any more
+                    await self._broke_off(error)
+                    return False
+                if piece is None:
+                    break
+                if piece:
+                    await self._write(self._protocol.send(h11.Data(data=piece)) or b"")
+        finally:
+            await pieces.aclose()
+        await self._write(self._protocol.send(h11.EndOfMessage()) or b"")
+        return True
+
+    async def _broke_off(self, error: Exception) -> None:
+        """A reset, and no goodbye of TLS: an orderly close would tell HTTP/1.0, whose bodies end with the connection,
+        that this was all."""
+        assert self._request is not None
+        self._dispatcher.broke_off(error, self._request)
+        self._protocol.send_failed()
+        stream = self._stream
+        socket_stream = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+        if isinstance(socket_stream, trio.SocketStream):
+            socket_stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await trio.aclose_forcefully(stream)
 
     async def _timed_out(self) -> None:
         if self._phase is _Phase.IDLE:
@@ -273,11 +334,29 @@ class HttpConnection:
         if self._phase in (_Phase.HEADERS, _Phase.BODY):
             late = BadRequest(408, "The request took too long to arrive")
             with trio.move_on_after(self._limits.linger):
-                await self._send(self._dispatcher.refuse(late, self._request_id))
+                await self._send(self._refusal(late))
 
 
-def _content(reply: Response) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"Content-Type", reply.content_type), (b"Content-Length", b"%d" % len(reply.body)))
+def headers_of(
+    reply: Response, request_id: str, more: Sequence[tuple[bytes, bytes]]
+) -> list[tuple[bytes, bytes]]:
+    """Everything that stands in the head of an answer."""
+    headers: list[tuple[bytes, bytes]] = []
+    if reply.status not in _WITHOUT_BODY:
+        headers.append((b"Content-Type", reply.content_type))
+        if reply.stream is None:
+            headers.append((b"Content-Length", b"%d" % len(reply.body)))
+    headers += [
+        (b"X-Request-ID", request_id.encode()),
+        (b"Date", _clock.date()),
+        (b"Cache-Control", reply.cache),
+        (b"X-Content-Type-Options", b"nosniff"),
+        *reply.headers,
+        *more,
+    ]
+    if reply.close:
+        headers.append((b"Connection", b"close"))
+    return headers
 
 
 async def linger(stream: trio.abc.Stream, seconds: float) -> None:

@@ -15,9 +15,10 @@ from growy.model.people import Caller, Peer
 from growy.ops.log import get_log
 from growy.web.answers import Response, error_answer, internal_error
 from growy.web.app import App
+from growy.web.cors import options
 from growy.web.gate import Admission
 from growy.web.inputs import body_of, form_of, query_of
-from growy.web.router import Call, Match, Router
+from growy.web.router import Call, Endpoint, Match, Router
 
 log = get_log(__name__)
 
@@ -54,6 +55,21 @@ class DispatchCounts:
     """Handlers that failed in a way nobody foresaw: each is in the log with its request id."""
 
 
+def _body(body: bytes, endpoint: Endpoint, request: Request) -> object:
+    """What was sent, as the endpoint's model. Raises Invalid."""
+    assert endpoint.body is not None
+    if endpoint.form:
+        return form_of(body, endpoint.body)
+    return body_of(body, endpoint.body, request.headers.get(b"content-type", b""))
+
+
+async def begun(reply: Response) -> Response:
+    """The answer with the first piece of its stream already made: what fails until then is still an error like any
+    other."""
+    assert reply.stream is not None
+    return attrs.evolve(reply, body=await anext(reply.stream, b""))
+
+
 class Dispatcher:
     """Routes and answers requests for one App."""
 
@@ -83,10 +99,10 @@ class Dispatcher:
             if endpoint.query is not None:
                 inputs.append(query_of(request.query, endpoint.query))
             if endpoint.body is not None:
-                read = form_of if endpoint.form else body_of
-                inputs.append(read(body, endpoint.body))
-            call = Call(self.app, request.request_id, match.parameters, caller, request.peer)
-            return await endpoint.handler(call, *inputs)
+                inputs.append(_body(body, endpoint, request))
+            call = Call(self.app, request.request_id, match.parameters, caller, request.peer, request.headers)
+            reply = await endpoint.handler(call, *inputs)
+            return reply if reply.stream is None else await begun(reply)
         except GrowyError as error:
             return self.refuse(error, request.request_id)
         except Exception as error:
@@ -101,6 +117,27 @@ class Dispatcher:
                 request_id=request.request_id,
             )
             return internal_error(request.request_id)
+
+    def broke_off(self, error: Exception, request: Request) -> None:
+        """A stream has failed after its answer had begun: nothing but the log and the figures can tell why."""
+        code = error.code if isinstance(error, GrowyError) else "INTERNAL_ERROR"
+        self.counts.errors[code] += 1
+        self.counts.faults += not isinstance(error, GrowyError)
+        log.error(
+            "answer broken off",
+            exc_info=error,
+            method=request.method,
+            path=request.path[:200],
+            request_id=request.request_id,
+        )
+
+    def options(self, request: Request) -> Response:
+        """What can be done at a path, and a browser's question whether a page may."""
+        try:
+            methods = ("GET", "HEAD", "OPTIONS") if request.path == "*" else self.router.methods(request.path)
+        except GrowyError as error:
+            return self.refuse(error, request.request_id)
+        return options(methods, request.headers)
 
     def refuse(self, error: GrowyError, request_id: str) -> Response:
         """An error as an answer, counted by its code."""

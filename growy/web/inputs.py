@@ -1,4 +1,4 @@
-"""Query strings and JSON bodies -> attrs records, by cattrs. Every fault is reported at once, with the name
+"""Query strings and bodies of JSON or CBOR -> attrs records, by cattrs. Every fault is reported at once, with the name
 of the field.
 
 Unknown fields are ignored: clients of several generations send more than one server needs. A field whose name Python
@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 
 import attrs
 import cattrs
+import cbor2
 import msgspec
 from cattrs.errors import BaseValidationError
 from cattrs.gen import make_dict_structure_fn
@@ -36,6 +37,9 @@ EARLIEST_MS = -2_208_988_800_000
 LATEST_MS = 253_402_300_800_000
 """The end of the year 9999: beyond, no calendar has a name either."""
 MOST_PARAMETERS = 64
+MOST_DEPTH = 100
+"""Of CBOR; JSON has its decoder's own limit."""
+CBOR = b"application/cbor"
 LONGEST_SHOWN = 64
 """Characters of what a client sent that an error repeats."""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
@@ -182,17 +186,44 @@ def query_of(text: str, model: type[T]) -> T:
     return _structure(dict(pairs), model, "query parameter")
 
 
-def body_of(body: bytes, model: type[T]) -> T:
-    """A JSON body as `model`; no body at all is an empty object. Raises Invalid."""
+def body_of(body: bytes, model: type[T], content_type: bytes = b"") -> T:
+    """A body as `model`: CBOR where it says so, else JSON; no body at all is an empty object. Raises Invalid."""
+    cbor = content_type.partition(b";")[0].strip().lower() == CBOR
+    name = "CBOR" if cbor else "JSON"
     try:
-        said = msgspec.json.decode(body or b"{}")
+        said = (_cbor(body) if cbor else msgspec.json.decode(body)) if body else {}
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise Invalid("The body is not JSON", details={"reason": str(error)[:200]}) from error
+        raise Invalid(f"The body is not {name}", details={"reason": str(error)[:200]}) from error
     except RecursionError as error:  # a megabyte of "["
         raise Invalid("The body is nested too deeply") from error
     if not isinstance(said, dict):
-        raise Invalid("The body is not a JSON object")
+        raise Invalid(f"The body is not a {name} object")
     return _structure(said, model, "field")
+
+
+def _cbor(body: bytes) -> object:
+    """What JSON could have said: the models know nothing else. Raises Invalid."""
+    try:
+        said = cbor2.loads(body)
+    except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise Invalid("The body is not CBOR", details={"reason": str(error)[:200]}) from error
+    return _as_json(said, MOST_DEPTH)
+
+
+def _as_json(said: object, depth: int) -> object:
+    """Raises Invalid: a tag, bytes, a key that is no text; RecursionError: nested too deeply, or within itself."""
+    if depth == 0:
+        raise RecursionError
+    if said is None or isinstance(said, bool | int | float | str):
+        return said
+    if isinstance(said, list | tuple):
+        return [_as_json(one, depth - 1) for one in said]
+    if isinstance(said, Mapping) and all(isinstance(name, str) for name in said):
+        return {str(name): _as_json(one, depth - 1) for name, one in said.items()}
+    raise Invalid(
+        f"The body has {_shown(said)}, which JSON could not say",
+        cure="Send text, numbers, true, false, null, lists and maps with keys of text; times as in JSON",
+    )
 
 
 def form_of(body: bytes, model: type[T]) -> T:
@@ -224,7 +255,8 @@ def _structure(said: Mapping[str, object], model: type[T], what: str) -> T:
 def _say(error: BaseException, _: type | None) -> str:
     if isinstance(error, KeyError):
         return f"is missing: {error.args[0]}"
-    return str(error)
+    # attrs' own validators say the rest of what they know behind their message.
+    return error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
 
 
 def _name(fault: str) -> str:
@@ -232,7 +264,10 @@ def _name(fault: str) -> str:
     `Length of 'path' must be...`."""
     message, _, path = fault.rpartition(" @ ")
     if bounds := re.match(r"(Length of )?'(\w+)' (must .*)", message):
-        return f"{called(bounds[2])}: {'its length ' if bounds[1] else ''}{bounds[3]}"
+        demand = bounds[3]
+        if choice := re.match(r"must be in \((.*?),?\) \(got ", demand):
+            demand = f"must be one of {choice[1].replace(chr(39), '')}"
+        return f"{called(bounds[2])}: {'its length ' if bounds[1] else ''}{demand}"
     path = called(path.lstrip(".$"))
     if message.startswith("is missing: "):
         return f"{called(message.removeprefix('is missing: '))}: is missing"

@@ -9,9 +9,11 @@ own (single labels, .local and the like) and bare addresses pass.
 from __future__ import annotations
 
 import ipaddress
+import re
 
-from growy.web.answers import Forbidden
+from growy.web.answers import BadRequest, Forbidden
 
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[\w.~-]*)(:\d*)?", re.ASCII)
 _LOCAL_SUFFIXES = (".localhost", ".local", ".lan", ".home.arpa", ".internal", ".box")
 """Reserved for local use (RFC 6761, 6762, 8375; .internal by ICANN 2024), .lan and .box as home routers give
 them."""
@@ -45,7 +47,9 @@ def is_loopback(host: str) -> bool:
 
 
 def check_host(authority: str) -> None:
-    """Raises Forbidden for a Host header that names us by a name from the internet."""
+    """Raises Forbidden for a Host header that names us by a name from the internet, BadRequest for one that is none."""
+    if not _AUTHORITY.fullmatch(authority.strip()):
+        raise BadRequest(400, "The Host header names no host")
     host = host_of(authority)
     if not is_local_name(host):
         raise Forbidden(

@@ -10,11 +10,12 @@ from urllib.parse import unquote_to_bytes
 
 import attrs
 
-from growy.model.errors import Invalid, NotFound
+from growy.model.errors import GrowyError, Invalid, NotFound
 from growy.model.people import Caller, Peer, Role, Scope
-from growy.web.answers import MethodNotAllowed, Response
+from growy.web.answers import JSON, MethodNotAllowed, Response
 from growy.web.app import App
 from growy.web.inputs import prepare
+from growy.web.shape import Shape
 
 
 class Auth(enum.StrEnum):
@@ -42,6 +43,8 @@ class Call:
     caller: Caller
     """Who asks. They may call this endpoint: the gate has looked."""
     peer: Peer
+    headers: Mapping[bytes, bytes] = attrs.field(factory=dict)
+    """Of the request, lower-case names."""
 
     @property
     def by(self) -> str:
@@ -54,6 +57,23 @@ class Call:
         if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
             raise Invalid(f"{name} in the path is not a number: {text[:64]!r}")
         return int(text)
+
+
+@attrs.frozen
+class Answer:
+    """One answer that an endpoint gives when all is well (or 503, where that is what it was asked)."""
+
+    shape: Shape | None = None
+    """None: no JSON."""
+    status: int = 200
+    media: tuple[bytes, ...] = (JSON,)
+    """The first in this shape, others as text; none of them: no body at all."""
+
+
+def _answers(said: Shape | Answer | tuple[Answer, ...]) -> tuple[Answer, ...]:
+    if isinstance(said, Shape):
+        return (Answer(said),)
+    return (said,) if isinstance(said, Answer) else said
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +96,10 @@ class Endpoint:
     """Public, but its handler is told who asks if the request carries credentials that count."""
     scope: Scope | None = None
     """API keys that are confined to scopes may call it only with this one."""
+    answers: tuple[Answer, ...] = attrs.field(default=(), converter=_answers)
+    """All that it answers; the tests hold it to that."""
+    errors: tuple[type[GrowyError], ...] = ()
+    """Errors of its own, beside those that every endpoint has."""
 
 
 @attrs.frozen(slots=True)
@@ -123,20 +147,32 @@ class Router:
 
     def find(self, method: str, path: str) -> Match:
         """Raises NotFound, MethodNotAllowed, Invalid (a path that is not UTF-8)."""
+        endpoints, parameters = self._at(path)
+        endpoint = endpoints.get(method) or (endpoints.get("GET") if method == "HEAD" else None)
+        if endpoint is None:
+            allow = ", ".join(_methods(endpoints))
+            raise MethodNotAllowed(
+                f"{method[:32]} is not possible at {path[:200]}",
+                cure=f"Possible: {allow}",
+                details={"allow": allow},
+            )
+        return Match(endpoint, parameters)
+
+    def methods(self, path: str) -> list[str]:
+        """What can be done at a path. Raises NotFound, Invalid."""
+        return _methods(self._at(path)[0])
+
+    def _at(self, path: str) -> tuple[dict[str, Endpoint], dict[str, str]]:
         parts = [_decoded(part) if "%" in part else part for part in _parts(path)]
         found = _walk(self._root, parts, 0, {})
         if found is None:
             raise NotFound(f"Nothing is at {path[:200]}", cure="GET / names where the API begins")
-        endpoints, parameters = found
-        endpoint = endpoints.get(method) or (endpoints.get("GET") if method == "HEAD" else None)
-        if endpoint is None:
-            allow = sorted(endpoints | ({"HEAD": None} if "GET" in endpoints else {}))
-            raise MethodNotAllowed(
-                f"{method[:32]} is not possible at {path[:200]}",
-                cure=f"Possible: {', '.join(allow)}",
-                details={"allow": ", ".join(allow)},
-            )
-        return Match(endpoint, parameters)
+        return found
+
+
+def _methods(endpoints: Iterable[str]) -> list[str]:
+    there = set(endpoints)
+    return sorted(there | {"OPTIONS"} | ({"HEAD"} if "GET" in there else set()))
 
 
 def _parts(path: str) -> list[str]:

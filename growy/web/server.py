@@ -20,6 +20,7 @@ from growy.web.answers import TooBusy, error_answer
 from growy.web.api import ENDPOINTS
 from growy.web.app import App
 from growy.web.connection import ConnectionCounts, HttpConnection, linger
+from growy.web.cors import Cors
 from growy.web.dispatch import Dispatcher
 from growy.web.limits import Limits
 from growy.web.listeners import open_tcp, open_unix
@@ -59,9 +60,12 @@ class _Door:
 class Web:
     """An open web server; see `open_web`."""
 
-    def __init__(self, doors: list[_Door], app: App, limits: Limits, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(
+        self, doors: list[_Door], app: App, limits: Limits, endpoints: Iterable[Endpoint], cors: Cors
+    ) -> None:
         self._doors = doors
         self._limits = limits
+        self._cors = cors
         self._app = attrs.evolve(app, parts={**app.parts, "web": self.statistics})
         self._dispatcher = Dispatcher(self._app, Router(endpoints))
         self._counts = ConnectionCounts()
@@ -154,7 +158,7 @@ class Web:
 
     async def _converse(self, door: _Door, stream: trio.abc.Stream) -> None:
         peer = Peer("", local=True) if door.local else Peer(address_of_peer(stream))
-        connection = HttpConnection(stream, peer, self._dispatcher, self._limits, self._counts)
+        connection = HttpConnection(stream, peer, self._dispatcher, self._limits, self._counts, self._cors)
         upgrade = await connection.run()
         if upgrade is not None:
             hub, limits, admission = self._app.hub, self._limits, upgrade.admission
@@ -221,4 +225,4 @@ async def open_web(
         doors = [_Door(await stack.enter_async_context(await open_tcp(config)), tls)]
         if socket_path is not None:
             doors.append(_Door(await stack.enter_async_context(open_unix(socket_path)), local=True))
-        yield Web(doors, app, limits or Limits.of(config), endpoints)
+        yield Web(doors, app, limits or Limits.of(config), endpoints, Cors.of(config.allowed_origins))

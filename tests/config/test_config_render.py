@@ -27,6 +27,7 @@ SPECIAL = {
     "broker.url": st.sampled_from(["embedded", "mqtt://pi", "mqtts://me:p%40ss@[::1]:1"]),
     "broker.embedded_listen": st.sampled_from(["127.0.0.1:1", "[::]:1883"]),
     "control.webhooks": st.sampled_from(["", "http://nas/hook/", "http://nas:81/a/, https://pi.local/b/"]),
+    "web.cors_origins": st.sampled_from(["", "http://nas:5173", "https://grow.example, http://[::1]:80"]),
     "web.host": st.sampled_from(["127.0.0.1", "::1", "localhost"]),
 }
 

@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 import attrs
+import pytest
 from rich.console import Console
 
 from growy.cli.demo_view import DemoActuator, DemoDevice, DemoSnapshot, live, summary
@@ -92,17 +93,33 @@ def test_the_readme_gives_two_commands() -> None:
     assert COMMANDS == ["make demo", "make test"]
 
 
+def test_the_pictures_are_there_and_small() -> None:
+    pictures = re.findall(r"""(?:\]\(|src=")(docs/images/[^)"]+)""", README)
+
+    assert len(pictures) == 3
+    for picture in pictures:
+        data = (ROOT / picture).read_bytes()
+        assert data.startswith(b"\x89PNG")
+        assert len(data) <= 150_000
+
+
 def test_both_commands_are_targets_of_the_makefile() -> None:
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
     assert {command.removeprefix("make ") for command in COMMANDS} <= set(targets)
 
 
-def test_ci_runs_the_test_command_of_the_readme_after_installing_mosquitto() -> None:
+@pytest.mark.parametrize("program", ["mosquitto", "chromium", "chromium-driver"])
+def test_ci_runs_the_test_command_of_the_readme_after_installing_what_it_needs(program: str) -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
 
-    installed = next(number for number, line in enumerate(lines) if re.search(r"install .*mosquitto", line))
+    needed = re.search(r"`sudo apt install (mosquitto [^`]*)`", README)
+    installed = next(
+        number for number, line in enumerate(lines) if re.search(rf"install .*{program}\b", line)
+    )
     assert lines.index("make test") > installed
+    assert needed is not None
+    assert program in needed[1].split()
 
 
 def test_the_final_count_in_the_picture_is_written_as_the_demo_writes_it() -> None:

@@ -28,14 +28,14 @@ SERIES = 20
 class Growyd:
     """The daemon as systemd would start it, on a folder that survives it."""
 
-    def __init__(self, folder: Path, broker_port: int, extra: str = "") -> None:
+    def __init__(self, folder: Path, broker_port: int, extra: str = "", *, web_port: int = 0) -> None:
         self.folder = folder
         self.socket = folder / "growyd.sock"
         self.config = folder / "growy.toml"
         self.config.write_text(
             f'[broker]\nurl = "mqtt://127.0.0.1:{broker_port}"\nreconnect_min = 0.1\nreconnect_max = 0.5\n'
             f'breaker_failures = 1000\ninflight_window = 1000\n[node]\ndata_dir = "{folder}"\n'
-            f'[web]\nport = 0\nsocket = "{self.socket}"\n[log]\nlevel = "warning"\n'
+            f'[web]\nport = {web_port}\nsocket = "{self.socket}"\n[log]\nlevel = "warning"\n'
             f"[store]\ncommit_interval = 0.2\nseal_interval = 1.0\n{extra}"
         )
         self.process: subprocess.Popen[bytes] | None = None
@@ -46,10 +46,16 @@ class Growyd:
 
     def ask(self, path: str) -> Any:
         """JSON of an endpoint, over the unix socket."""
+        return self.say("GET", path)
+
+    def say(self, method: str, path: str, body: object = None, timeout_s: float = 5.0) -> Any:
+        """As `ask`, with any method and a body."""
+        data = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: growyd\r\nContent-Length: {len(data)}\r\nConnection: close\r\n\r\n"
         with socket.socket(socket.AF_UNIX) as channel:
-            channel.settimeout(5)
+            channel.settimeout(timeout_s)
             channel.connect(str(self.socket))
-            channel.sendall(f"GET {path} HTTP/1.1\r\nHost: growyd\r\nConnection: close\r\n\r\n".encode())
+            channel.sendall(head.encode() + data)
             answer = b"".join(iter(lambda: channel.recv(65536), b""))
         return json.loads(answer.partition(b"\r\n\r\n")[2])
 

@@ -198,11 +198,27 @@ class Client:
         head, _, self.rest = self.rest.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if headers.get("transfer-encoding") == "chunked" and not head_only:
+            return Reply(int(first.split()[1]), headers, b"".join([piece async for piece in self.chunks()]))
         size = 0 if head_only else int(headers.get("content-length", "0"))
         while len(self.rest) < size:
             await self.more()
         body, self.rest = self.rest[:size], self.rest[size:]
         return Reply(int(first.split()[1]), headers, body)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The pieces of a chunked body. Raises EOFError when it is broken off."""
+        while True:
+            while b"\r\n" not in self.rest:
+                await self.more()
+            length, _, self.rest = self.rest.partition(b"\r\n")
+            size = int(length, 16)
+            while len(self.rest) < size + 2:
+                await self.more()
+            piece, self.rest = self.rest[:size], self.rest[size + 2 :]
+            if not size:
+                return
+            yield piece
 
     async def more(self) -> None:
         try:

@@ -24,6 +24,9 @@ TABLE = """
 PUBLIC GET /
 PUBLIC GET /health
 PUBLIC GET /metrics
+PUBLIC GET /docs
+PUBLIC GET /api/v1/openapi.json
+PUBLIC GET /static/{build}/{file}
 PUBLIC GET /api/v1/health
 PUBLIC GET /api/v1/auth/status
 PUBLIC POST /api/v1/auth/login

@@ -110,9 +110,9 @@ async def test_an_unknown_path_is_404(client: Any) -> None:
 async def test_a_wrong_method_is_405_and_says_which_are_right(client: Any) -> None:
     reply = await client.ask("DELETE", "/api/v1/sensors/process")
     assert reply.status == 405
-    assert reply.headers["allow"] == "POST"
+    assert reply.headers["allow"] == "OPTIONS, POST"
     assert "POST" in fault_of(reply)["message"]
-    assert (await client.ask("POST", "/health", body={})).headers["allow"] == "GET, HEAD"
+    assert (await client.ask("POST", "/health", body={})).headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 async def test_an_error_does_not_cost_the_connection(client: Any) -> None:

@@ -6,6 +6,7 @@ from growy.web.api import (
     audit,
     auth,
     calibration,
+    docs,
     doctor,
     emergency,
     esp,
@@ -22,6 +23,7 @@ from growy.web.api import (
     logic_tests,
     mqtt_auth,
     operations,
+    page,
     processing,
     readings,
     sensor_requests,
@@ -33,7 +35,7 @@ from growy.web.api import (
     zones,
 )
 
-ENDPOINTS = (
+_RESOURCES = (
     *health.ENDPOINTS,
     *doctor.ENDPOINTS,
     *health_parts.ENDPOINTS,
@@ -64,6 +66,9 @@ ENDPOINTS = (
     *operations.ENDPOINTS,
     *audit.ENDPOINTS,
     *live.ENDPOINTS,
+    *page.ENDPOINTS,
 )
+
+ENDPOINTS = docs.described(_RESOURCES)
 
 __all__ = ["ENDPOINTS"]

@@ -13,7 +13,7 @@ from attrs import validators as v
 
 from growy.control.people import CommandResult, Wish
 from growy.model.control import FULL, OFF, ActuatorKey, CommandState
-from growy.model.errors import Invalid
+from growy.model.errors import Invalid, SafetyRefused
 from growy.model.setup import ActuatorKind, ActuatorSetup
 from growy.store import HistoryKind, HistoryRow, Usage
 from growy.web.answers import Response, answer, iso
@@ -22,6 +22,8 @@ from growy.web.api.setups import actuator_record, need_actuator
 from growy.web.app import App
 from growy.web.inputs import Moment
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import control as shapes
+from growy.web.shapes import faults
 
 LONGEST_WAIT_S = 5.0
 LONGEST_S = 86_400.0
@@ -263,6 +265,8 @@ ENDPOINTS = (
         query=CommandQuery,
         body=CommandBody,
         auth=Auth.OPERATOR,
+        answers=shapes.COMMANDED,
+        errors=(*faults.ACTUATOR, *faults.TOLD, SafetyRefused),
     ),
     Endpoint(
         method="POST",
@@ -272,6 +276,8 @@ ENDPOINTS = (
         query=CommandQuery,
         body=SetBody,
         auth=Auth.OPERATOR,
+        answers=shapes.OUTPUT_SET,
+        errors=(*faults.ACTUATOR, *faults.TOLD, SafetyRefused),
     ),
     Endpoint(
         method="GET",
@@ -279,6 +285,8 @@ ENDPOINTS = (
         summary="What an actuator does, and why",
         handler=status,
         query=StatusQuery,
+        answers=shapes.STATUS,
+        errors=faults.ACTUATOR,
     ),
     Endpoint(
         method="GET",
@@ -286,5 +294,7 @@ ENDPOINTS = (
         summary="What an actuator did",
         handler=history,
         query=HistoryQuery,
+        answers=shapes.HISTORY,
+        errors=faults.ACTUATOR,
     ),
 )

@@ -8,13 +8,15 @@ import attrs
 import msgspec
 from attrs import validators as v
 
-from growy.model.errors import Invalid
+from growy.model.errors import DeviceNotApproved, Invalid
 from growy.model.setup import NO_PIN, ActuatorKind, ActuatorSetup, ItemState
 from growy.web.answers import Response, answer, page_of
 from growy.web.api.records import known
 from growy.web.api.sensor_setup import Scope, WaitQuery
 from growy.web.api.setups import actuator_record, as_kept, between, check_place, need_actuator, notes_of
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import control as shapes
+from growy.web.shapes import faults
 
 _KINDS = {
     **{kind.value: kind for kind in ActuatorKind},
@@ -201,9 +203,15 @@ ENDPOINTS = (
         summary="All actuators",
         handler=actuators,
         query=ActuatorsQuery,
+        answers=shapes.ACTUATORS,
     ),
     Endpoint(
-        method="GET", path="/api/v1/actuators/{esp_id}/{gpio}", summary="One actuator", handler=actuator
+        method="GET",
+        path="/api/v1/actuators/{esp_id}/{gpio}",
+        summary="One actuator",
+        handler=actuator,
+        answers=shapes.ONE_ACTUATOR,
+        errors=faults.ACTUATOR,
     ),
     Endpoint(
         method="POST",
@@ -213,6 +221,8 @@ ENDPOINTS = (
         query=WaitQuery,
         body=ActuatorBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ACTUATOR_SET_UP,
+        errors=faults.SET_UP,
     ),
     Endpoint(
         method="DELETE",
@@ -221,5 +231,7 @@ ENDPOINTS = (
         handler=remove,
         query=WaitQuery,
         auth=Auth.OPERATOR,
+        answers=shapes.ACTUATOR_REMOVED,
+        errors=(*faults.ACTUATOR, DeviceNotApproved),
     ),
 )

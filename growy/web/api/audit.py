@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 from attrs import validators as v
 
@@ -13,27 +11,20 @@ from growy.store import AuditFilter, AuditRow
 from growy.web.answers import Response, answer, iso, page_answer
 from growy.web.inputs import Moment
 from growy.web.router import Call, Endpoint
+from growy.web.shapes import operation as shapes
 
 SEVERITIES = tuple(severity.value for severity in AuditSeverity)
 SOURCES = tuple(source.value for source in AuditSource)
 MOST_TYPES = 50
 
 
-def _one_of(words: tuple[str, ...]) -> Callable[[object, attrs.Attribute[str | None], str | None], None]:
-    def check(_: object, attribute: attrs.Attribute[str | None], said: str | None) -> None:
-        if said is not None and said not in words:
-            raise ValueError(f"'{attribute.name}' must be one of {', '.join(words)}")
-
-    return check
-
-
 @attrs.frozen
 class AuditQuery:
     event_type: str | None = None
     """One, or several with commas."""
-    severity: str | None = attrs.field(default=None, validator=_one_of(SEVERITIES))
+    severity: str | None = attrs.field(default=None, validator=v.optional(v.in_(SEVERITIES)))
     """At least."""
-    source_type: str | None = attrs.field(default=None, validator=_one_of(SOURCES))
+    source_type: str | None = attrs.field(default=None, validator=v.optional(v.in_(SOURCES)))
     source_id: str | None = None
     esp_id: str | None = None
     correlation_id: str | None = None
@@ -110,7 +101,18 @@ async def event_types(call: Call) -> Response:
 
 ENDPOINTS = (
     Endpoint(
-        method="GET", path="/api/v1/audit", summary="The audit trail", handler=entries, query=AuditQuery
+        method="GET",
+        path="/api/v1/audit",
+        summary="The audit trail",
+        handler=entries,
+        query=AuditQuery,
+        answers=shapes.AUDIT,
     ),
-    Endpoint(method="GET", path="/api/v1/audit/event-types", summary="Kinds of event", handler=event_types),
+    Endpoint(
+        method="GET",
+        path="/api/v1/audit/event-types",
+        summary="Kinds of event",
+        handler=event_types,
+        answers=shapes.EVENT_TYPES,
+    ),
 )

@@ -6,13 +6,14 @@ import attrs
 from attrs import validators as v
 
 from growy.model.accounts import User
-from growy.model.errors import NotFound
+from growy.model.errors import AccessDenied, Duplicate, NotFound, TooManyAttempts, Unauthorized
 from growy.model.people import Role
 from growy.web.accounts.logins import Tokens
 from growy.web.accounts.passwords import MOST
 from growy.web.answers import Response, answer, iso
 from growy.web.inputs import Secret
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import accounts as shapes
 
 _AUTH = "/api/v1/auth"
 
@@ -198,6 +199,7 @@ ENDPOINTS = (
         summary="Whether a first user is needed",
         handler=status,
         auth=Auth.PUBLIC,
+        answers=shapes.STATUS,
     ),
     Endpoint(
         method="POST",
@@ -206,6 +208,8 @@ ENDPOINTS = (
         handler=setup,
         body=SetupBody,
         auth=Auth.PUBLIC,
+        answers=shapes.LOGGED_IN,
+        errors=(AccessDenied, TooManyAttempts),
     ),
     Endpoint(
         method="POST",
@@ -214,6 +218,8 @@ ENDPOINTS = (
         handler=login,
         body=LoginBody,
         auth=Auth.PUBLIC,
+        answers=shapes.LOGGED_IN,
+        errors=shapes.LOGGING_IN,
     ),
     Endpoint(
         method="POST",
@@ -223,6 +229,8 @@ ENDPOINTS = (
         body=LoginForm,
         form=True,
         auth=Auth.PUBLIC,
+        answers=shapes.FORM_TOKENS,
+        errors=shapes.LOGGING_IN,
     ),
     Endpoint(
         method="POST",
@@ -231,6 +239,8 @@ ENDPOINTS = (
         handler=register,
         body=RegisterBody,
         auth=Auth.ADMIN,
+        answers=shapes.REGISTERED,
+        errors=(Duplicate, TooManyAttempts),
     ),
     Endpoint(
         method="POST",
@@ -239,6 +249,8 @@ ENDPOINTS = (
         handler=refresh,
         body=RefreshBody,
         auth=Auth.PUBLIC,
+        answers=shapes.REFRESHED,
+        errors=shapes.REFRESHING,
     ),
     Endpoint(
         method="POST",
@@ -248,6 +260,16 @@ ENDPOINTS = (
         body=LogoutBody,
         auth=Auth.PUBLIC,
         knows_caller=True,
+        answers=shapes.LOGGED_OUT,
+        errors=(Unauthorized,),
     ),
-    Endpoint(method="GET", path=f"{_AUTH}/me", summary="Who asks", handler=me, auth=Auth.VIEWER),
+    Endpoint(
+        method="GET",
+        path=f"{_AUTH}/me",
+        summary="Who asks",
+        handler=me,
+        auth=Auth.VIEWER,
+        answers=shapes.ME,
+        errors=(NotFound,),
+    ),
 )

@@ -30,9 +30,11 @@ from growy.sensors.points import (
 )
 from growy.web.answers import Response, answer
 from growy.web.api.series import sensors_of
-from growy.web.api.setups import Row, in_use, pin_of, row_record, rows_at, the_sensor
+from growy.web.api.setups import Ambiguous, Row, in_use, pin_of, row_record, rows_at, the_sensor
 from growy.web.app import App
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import sensors as shapes
 
 MOST_POINTS = 10
 
@@ -272,6 +274,8 @@ ENDPOINTS = (
         handler=calibrate_at,
         body=CalibrateBody,
         auth=Auth.OPERATOR,
+        answers=shapes.CALIBRATED,
+        errors=(*faults.SENSOR, *faults.SET_UP, *faults.CONVERTED, Ambiguous),
     ),
     Endpoint(
         method="DELETE",
@@ -280,6 +284,8 @@ ENDPOINTS = (
         handler=take_back,
         query=TakeBackQuery,
         auth=Auth.OPERATOR,
+        answers=shapes.TAKEN_BACK,
+        errors=(*faults.SENSOR, *faults.SET_UP, *faults.CONVERTED, Ambiguous, NotCalibrated),
     ),
     Endpoint(
         method="POST",
@@ -288,5 +294,7 @@ ENDPOINTS = (
         handler=calibrate,
         body=CalibrateBody,
         auth=Auth.OPERATOR,
+        answers=shapes.CALIBRATED,
+        errors=(*faults.SENSOR, *faults.SET_UP, *faults.CONVERTED, Ambiguous),
     ),
 )

@@ -10,6 +10,7 @@ from growy.model.people import Scope
 from growy.web.answers import Response, answer, iso
 from growy.web.doctor import facts_of
 from growy.web.router import Call, Endpoint
+from growy.web.shapes import operation as shapes
 
 
 async def doctor(call: Call) -> Response:
@@ -36,5 +37,6 @@ ENDPOINTS = (
         summary="What is wrong with everything, and its cure",
         handler=doctor,
         scope=Scope.METRICS,
+        answers=shapes.DOCTOR,
     ),
 )

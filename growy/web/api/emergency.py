@@ -20,6 +20,8 @@ from growy.web.api.control_records import Standing, covered, pins_of, standing_o
 from growy.web.api.setups import need_actuator
 from growy.web.app import App
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import control as shapes
+from growy.web.shapes import faults
 
 if TYPE_CHECKING:
     from growy.control.emergencies import Ended
@@ -222,6 +224,7 @@ ENDPOINTS = (
         path="/api/v1/actuators/emergency",
         summary="Emergency stops in force",
         handler=stops,
+        answers=shapes.STOPS,
     ),
     *(
         Endpoint(
@@ -232,6 +235,8 @@ ENDPOINTS = (
             query=StopQuery,
             body=StopBody,
             auth=Auth.OPERATOR,
+            answers=shapes.STOPPED,
+            errors=faults.ACTUATOR,
         )
         for path in ("/api/v1/actuators/emergency_stop", "/api/v1/actuators/emergency-stop")
     ),
@@ -244,6 +249,8 @@ ENDPOINTS = (
             query=ClearQuery,
             body=ClearBody,
             auth=Auth.OPERATOR,
+            answers=shapes.CLEARED,
+            errors=faults.ACTUATOR,
         )
         for path in ("/api/v1/actuators/clear_emergency", "/api/v1/actuators/clear-emergency")
     ),

@@ -11,6 +11,11 @@ from growy.web.api.records import ALERT_CONFIG, device_record, known, note, zone
 from growy.web.api.series import describe
 from growy.web.api.setups import actuator_record, sensor_record
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shape import many
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults
+from growy.web.shapes.control import ACTUATOR
+from growy.web.shapes.sensors import SENSOR, SERIES
 
 
 @attrs.frozen
@@ -142,9 +147,16 @@ async def edit_alert_config(call: Call, body: AlertBody) -> Response:
     return _alerts(await app.fleet.edit(found.esp_id, notes={**found.record.notes, ALERT_CONFIG: kept}))
 
 
+DEVICE_IN_FULL = shapes.ONE_DEVICE.plus(sensors=many(SENSOR), actuators=many(ACTUATOR), series=many(SERIES))
+
 ENDPOINTS = (
     Endpoint(
-        method="GET", path="/api/v1/esp/devices", summary="All devices", handler=devices, query=DevicesQuery
+        method="GET",
+        path="/api/v1/esp/devices",
+        summary="All devices",
+        handler=devices,
+        query=DevicesQuery,
+        answers=shapes.DEVICES,
     ),
     Endpoint(
         method="GET",
@@ -152,21 +164,30 @@ ENDPOINTS = (
         summary="Devices that wait for approval",
         handler=pending,
         auth=Auth.OPERATOR,
+        answers=shapes.PENDING,
     ),
     Endpoint(
         method="GET",
         path="/api/v1/esp/devices/{esp_id}",
         summary="One device with its sensors and actuators",
         handler=device,
+        answers=DEVICE_IN_FULL,
+        errors=faults.DEVICE,
     ),
     Endpoint(
-        method="GET", path="/api/v1/esp/discovery", summary="Devices that can be heard", handler=discovery
+        method="GET",
+        path="/api/v1/esp/discovery",
+        summary="Devices that can be heard",
+        handler=discovery,
+        answers=shapes.DISCOVERY,
     ),
     Endpoint(
         method="GET",
         path="/api/v1/esp/devices/{esp_id}/alert-config",
         summary="Alert settings of a device",
         handler=alert_config,
+        answers=shapes.ALERTS,
+        errors=faults.DEVICE,
     ),
     Endpoint(
         method="PATCH",
@@ -175,5 +196,7 @@ ENDPOINTS = (
         handler=edit_alert_config,
         body=AlertBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ALERTS,
+        errors=faults.DEVICE,
     ),
 )

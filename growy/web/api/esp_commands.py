@@ -10,13 +10,15 @@ from attrs import validators as v
 
 from growy.fleet.device import ZONE_KEY, Device
 from growy.fleet.tokens import broadcast_token
-from growy.model.errors import Invalid, NotSupported
+from growy.model.errors import EspNotFound, Invalid, NotSupported
 from growy.model.events import CommandResponse
 from growy.model.setup import OFFLINE_RULES_KEY, ItemState
 from growy.web.answers import Response, answer
 from growy.web.api.placing import CONFIRM_WITHIN_S, delivery
 from growy.web.app import App
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults
 from growy.wire import commands
 from growy.wire.commands import LogLevel, SystemCommand
 
@@ -245,6 +247,8 @@ ENDPOINTS = (
         handler=config,
         body=ConfigBody,
         auth=Auth.OPERATOR,
+        answers=shapes.CONFIGURED,
+        errors=faults.TOLD,
     ),
     Endpoint(
         method="POST",
@@ -253,6 +257,7 @@ ENDPOINTS = (
         handler=restart,
         body=RestartBody,
         auth=Auth.OPERATOR,
+        errors=(EspNotFound, NotSupported),
     ),
     Endpoint(
         method="POST",
@@ -261,6 +266,8 @@ ENDPOINTS = (
         handler=reset,
         body=ResetBody,
         auth=Auth.OPERATOR,
+        answers=shapes.RESET,
+        errors=faults.TOLD,
     ),
     Endpoint(
         method="POST",
@@ -269,6 +276,8 @@ ENDPOINTS = (
         handler=emergency_token,
         body=TokenBody,
         auth=Auth.ADMIN,
+        answers=shapes.TOKEN,
+        errors=faults.TOLD,
     ),
     Endpoint(
         method="POST",
@@ -277,5 +286,7 @@ ENDPOINTS = (
         handler=command,
         body=CommandBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ANSWERED,
+        errors=faults.TOLD,
     ),
 )

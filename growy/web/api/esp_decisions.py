@@ -6,12 +6,15 @@ import attrs
 from attrs import validators as v
 
 from growy.fleet.device import Device
-from growy.model.errors import Invalid, NotSupported
+from growy.fleet.zones import ZoneArchived
+from growy.model.errors import Duplicate, EspNotFound, Invalid, NotSupported
 from growy.model.setup import ZoneSetup
 from growy.web.answers import Response, answer
 from growy.web.api.placing import register, zone_setup
 from growy.web.api.records import CAPABILITIES, METADATA, decision_record, device_record, note
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults
 
 NAME = v.optional(v.max_len(100))
 
@@ -177,6 +180,8 @@ ENDPOINTS = (
         handler=add,
         body=RegisterBody,
         auth=Auth.OPERATOR,
+        answers=Answer(shapes.ONE_DEVICE, 201),
+        errors=(Duplicate, ZoneArchived),
     ),
     Endpoint(
         method="PATCH",
@@ -185,8 +190,18 @@ ENDPOINTS = (
         handler=edit,
         body=EditBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_DEVICE,
+        errors=(*faults.SET_UP, ZoneArchived),
     ),
-    Endpoint(method="DELETE", path=_DEVICE, summary="Give a device up", handler=delete, auth=Auth.OPERATOR),
+    Endpoint(
+        method="DELETE",
+        path=_DEVICE,
+        summary="Give a device up",
+        handler=delete,
+        auth=Auth.OPERATOR,
+        answers=Answer(status=204, media=()),
+        errors=faults.DEVICE,
+    ),
     Endpoint(
         method="POST",
         path=f"{_DEVICE}/approve",
@@ -194,6 +209,8 @@ ENDPOINTS = (
         handler=approve,
         body=ApproveBody,
         auth=Auth.OPERATOR,
+        answers=shapes.DECIDED,
+        errors=(*faults.SET_UP, ZoneArchived),
     ),
     Endpoint(
         method="POST",
@@ -202,6 +219,8 @@ ENDPOINTS = (
         handler=reject,
         body=RejectBody,
         auth=Auth.OPERATOR,
+        answers=shapes.DECIDED,
+        errors=faults.DEVICE,
     ),
     Endpoint(
         method="POST",
@@ -209,6 +228,8 @@ ENDPOINTS = (
         summary="Let a device wait for approval again",
         handler=set_pending,
         auth=Auth.OPERATOR,
+        answers=shapes.DECIDED,
+        errors=faults.DEVICE,
     ),
     Endpoint(
         method="POST",
@@ -217,5 +238,7 @@ ENDPOINTS = (
         handler=assign_kaiser,
         body=KaiserBody,
         auth=Auth.OPERATOR,
+        answers=shapes.KAISER,
+        errors=(EspNotFound, NotSupported),
     ),
 )

@@ -16,6 +16,8 @@ from growy.web.answers import Response, answer, iso
 from growy.web.api.esp_commands import item_keys
 from growy.web.app import App
 from growy.web.router import Call, Endpoint
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults
 
 HEAP_FULL, HEAP_EMPTY = 60_000, 20_000
 """Bytes: a device at ease has more than the one, and one with less than the other fails to allocate its messages."""
@@ -170,11 +172,15 @@ ENDPOINTS = (
         path=f"{_DEVICE}/health",
         summary="What a device last said of itself",
         handler=health,
+        answers=shapes.HEALTH,
+        errors=faults.DEVICE,
     ),
     Endpoint(
         method="GET",
         path=f"{_DEVICE}/health/score",
         summary="A device's health as one figure",
         handler=health_score,
+        answers=shapes.SCORE,
+        errors=faults.DEVICE,
     ),
 )

@@ -10,6 +10,8 @@ from growy.fleet.device import Device
 from growy.fleet.hardware import Board, board_of
 from growy.web.answers import Response, answer, iso
 from growy.web.router import Call, Endpoint
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults
 
 
 @attrs.frozen
@@ -125,5 +127,7 @@ ENDPOINTS = (
         path="/api/v1/esp/devices/{esp_id}/gpio-status",
         summary="The pins of a device",
         handler=gpio_status,
+        answers=shapes.PINS,
+        errors=faults.DEVICE,
     ),
 )

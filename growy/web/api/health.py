@@ -9,7 +9,8 @@ import attrs
 
 from growy.web.answers import Response, answer, iso
 from growy.web.health import Health, HealthStatus
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import operation as shapes
 
 
 def http_status(health: Health) -> int:
@@ -47,20 +48,6 @@ def overview_record(call: Call) -> dict[str, object]:
         "devices_online": health.devices_online,
         "websocket_clients": call.app.hub.clients,
     }
-
-
-async def root(call: Call) -> Response:
-    """Where to begin."""
-    return answer(
-        {
-            "name": "growyd",
-            "version": call.app.version,
-            "node": call.app.node,
-            "api": "/api/v1",
-            "health": "/api/v1/health/",
-            "websocket": "/api/v1/ws",
-        }
-    )
 
 
 async def short(call: Call) -> Response:
@@ -107,13 +94,36 @@ async def ready(call: Call) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/", summary="Where to begin", handler=root, auth=Auth.PUBLIC),
-    Endpoint(method="GET", path="/health", summary="Health in short", handler=short, auth=Auth.PUBLIC),
     Endpoint(
-        method="GET", path="/api/v1/health", summary="Health with causes", handler=overview, auth=Auth.PUBLIC
+        method="GET",
+        path="/health",
+        summary="Health in short",
+        handler=short,
+        auth=Auth.PUBLIC,
+        answers=(Answer(shapes.SHORT), Answer(shapes.SHORT, 503)),
     ),
-    Endpoint(method="GET", path="/api/v1/health/live", summary="Is it alive", handler=live, auth=Auth.PUBLIC),
     Endpoint(
-        method="GET", path="/api/v1/health/ready", summary="Is it ready", handler=ready, auth=Auth.PUBLIC
+        method="GET",
+        path="/api/v1/health",
+        summary="Health with causes",
+        handler=overview,
+        auth=Auth.PUBLIC,
+        answers=(Answer(shapes.OVERVIEW), Answer(shapes.OVERVIEW, 503)),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/health/live",
+        summary="Is it alive",
+        handler=live,
+        auth=Auth.PUBLIC,
+        answers=shapes.LIVE,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/health/ready",
+        summary="Is it ready",
+        handler=ready,
+        auth=Auth.PUBLIC,
+        answers=(Answer(shapes.READY), Answer(shapes.READY, 503)),
     ),
 )

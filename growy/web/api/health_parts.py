@@ -23,7 +23,8 @@ from growy.web.api.health import http_status, overview_record, uptime_s
 from growy.web.api.records import known
 from growy.web.api.setups import rows
 from growy.web.app import App
-from growy.web.router import Call, Endpoint
+from growy.web.router import Answer, Call, Endpoint
+from growy.web.shapes import operation as shapes
 
 PROBE_S = 5.0
 """A database that has not answered by then counts as not connected."""
@@ -240,6 +241,7 @@ ENDPOINTS = (
         summary="Health with the figures of every part",
         handler=detailed,
         scope=Scope.METRICS,
+        answers=(Answer(shapes.DETAILED), Answer(shapes.DETAILED, 503)),
     ),
     Endpoint(
         method="GET",
@@ -247,5 +249,6 @@ ENDPOINTS = (
         summary="Health of all devices",
         handler=devices,
         scope=Scope.METRICS,
+        answers=shapes.DEVICES,
     ),
 )

@@ -12,9 +12,10 @@ from attrs import validators as v
 from growy.control.rules.conflicts import Coupling
 from growy.control.rules.spelled import actuator_of, sensor_of
 from growy.model.control import ActuatorKey, Interlock, InterlockKind
-from growy.model.errors import Invalid
+from growy.model.errors import Duplicate, Invalid, NotFound
 from growy.web.answers import Response, answer, iso
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import control as shapes
 
 T = TypeVar("T")
 LONGEST_NAME = 100
@@ -123,7 +124,13 @@ _INTERLOCKS = "/api/v1/interlocks"
 _COUPLINGS = "/api/v1/couplings"
 
 ENDPOINTS = (
-    Endpoint(method="GET", path=_INTERLOCKS, summary="All interlocks", handler=interlocks),
+    Endpoint(
+        method="GET",
+        path=_INTERLOCKS,
+        summary="All interlocks",
+        handler=interlocks,
+        answers=shapes.INTERLOCKS,
+    ),
     Endpoint(
         method="POST",
         path=_INTERLOCKS,
@@ -131,6 +138,8 @@ ENDPOINTS = (
         handler=add,
         body=InterlockBody,
         auth=Auth.OPERATOR,
+        answers=Answer(shapes.ONE_INTERLOCK, 201),
+        errors=(Duplicate, NotFound),
     ),
     Endpoint(
         method="DELETE",
@@ -138,8 +147,16 @@ ENDPOINTS = (
         summary="Take an interlock away",
         handler=remove,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_INTERLOCK,
+        errors=(NotFound,),
     ),
-    Endpoint(method="GET", path=_COUPLINGS, summary="Which sensors actuators move", handler=couplings),
+    Endpoint(
+        method="GET",
+        path=_COUPLINGS,
+        summary="Which sensors actuators move",
+        handler=couplings,
+        answers=shapes.COUPLINGS,
+    ),
     Endpoint(
         method="POST",
         path=_COUPLINGS,
@@ -147,6 +164,8 @@ ENDPOINTS = (
         handler=couple,
         body=CouplingBody,
         auth=Auth.OPERATOR,
+        answers=Answer(shapes.ONE_COUPLING, 201),
+        errors=(NotFound,),
     ),
     Endpoint(
         method="DELETE",
@@ -154,5 +173,7 @@ ENDPOINTS = (
         summary="Say nothing of it any more",
         handler=uncouple,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_COUPLING,
+        errors=(NotFound,),
     ),
 )

@@ -10,8 +10,11 @@ from attrs import validators as v
 
 from growy.control.rules import templates
 from growy.control.rules.templates import Parameter, Template
+from growy.model.errors import NotFound
 from growy.web.answers import Response, answer, iso, page_of
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import rules as shapes
 
 if TYPE_CHECKING:
     from growy.control.rules.book import RuleRecord, Written
@@ -216,7 +219,14 @@ _RULE = f"{_LOGIC}/rules/{{rule_id}}"
 _TEMPLATE = f"{_LOGIC}/templates/{{template_id}}"
 
 ENDPOINTS = (
-    Endpoint(method="GET", path=f"{_LOGIC}/rules", summary="All rules", handler=rules, query=RulesQuery),
+    Endpoint(
+        method="GET",
+        path=f"{_LOGIC}/rules",
+        summary="All rules",
+        handler=rules,
+        query=RulesQuery,
+        answers=shapes.RULES,
+    ),
     Endpoint(
         method="POST",
         path=f"{_LOGIC}/rules",
@@ -224,8 +234,17 @@ ENDPOINTS = (
         handler=add,
         body=dict[str, object],
         auth=Auth.OPERATOR,
+        answers=Answer(shapes.RULE_WRITTEN, 201),
+        errors=faults.WRITTEN_RULE,
     ),
-    Endpoint(method="GET", path=_RULE, summary="One rule", handler=rule),
+    Endpoint(
+        method="GET",
+        path=_RULE,
+        summary="One rule",
+        handler=rule,
+        answers=shapes.ONE_RULE,
+        errors=faults.RULE,
+    ),
     Endpoint(
         method="PUT",
         path=_RULE,
@@ -233,8 +252,18 @@ ENDPOINTS = (
         handler=change,
         body=dict[str, object],
         auth=Auth.OPERATOR,
+        answers=shapes.RULE_WRITTEN,
+        errors=(*faults.RULE, *faults.WRITTEN_RULE),
     ),
-    Endpoint(method="DELETE", path=_RULE, summary="Delete a rule", handler=remove, auth=Auth.OPERATOR),
+    Endpoint(
+        method="DELETE",
+        path=_RULE,
+        summary="Delete a rule",
+        handler=remove,
+        auth=Auth.OPERATOR,
+        answers=shapes.RULE_GONE,
+        errors=faults.RULE,
+    ),
     Endpoint(
         method="POST",
         path=f"{_RULE}/toggle",
@@ -242,12 +271,31 @@ ENDPOINTS = (
         handler=toggle,
         body=ToggleBody,
         auth=Auth.OPERATOR,
+        answers=shapes.TOGGLED,
+        errors=(*faults.RULE, *faults.WRITTEN_RULE),
     ),
     Endpoint(
-        method="GET", path=f"{_LOGIC}/degraded", summary="Rules that hold and cannot act", handler=degraded
+        method="GET",
+        path=f"{_LOGIC}/degraded",
+        summary="Rules that hold and cannot act",
+        handler=degraded,
+        answers=shapes.DEGRADED,
     ),
-    Endpoint(method="GET", path=f"{_LOGIC}/templates", summary="Rule templates", handler=all_templates),
-    Endpoint(method="GET", path=_TEMPLATE, summary="One rule template", handler=template),
+    Endpoint(
+        method="GET",
+        path=f"{_LOGIC}/templates",
+        summary="Rule templates",
+        handler=all_templates,
+        answers=shapes.TEMPLATES,
+    ),
+    Endpoint(
+        method="GET",
+        path=_TEMPLATE,
+        summary="One rule template",
+        handler=template,
+        answers=shapes.ONE_TEMPLATE,
+        errors=(NotFound,),
+    ),
     Endpoint(
         method="POST",
         path=f"{_TEMPLATE}/instantiate",
@@ -255,5 +303,7 @@ ENDPOINTS = (
         handler=instantiate,
         body=InstantiateBody,
         auth=Auth.OPERATOR,
+        answers=(Answer(shapes.PREVIEW), Answer(shapes.RULE_WRITTEN, 201)),
+        errors=(NotFound, *faults.WRITTEN_RULE),
     ),
 )

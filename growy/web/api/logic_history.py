@@ -11,6 +11,7 @@ from growy.store import ExecutionFilter, ExecutionRow
 from growy.web.answers import Response, answer, iso
 from growy.web.inputs import Moment
 from growy.web.router import Call, Endpoint
+from growy.web.shapes import rules as shapes
 
 WEEK_MS = 7 * 86_400_000
 
@@ -69,5 +70,6 @@ ENDPOINTS = (
         summary="What rules did",
         handler=executions,
         query=ExecutionsQuery,
+        answers=shapes.EXECUTIONS,
     ),
 )

@@ -12,6 +12,8 @@ from growy.web.answers import Response, answer, iso
 from growy.web.api.logic import condition_record
 from growy.web.inputs import Moment
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import rules as shapes
 
 if TYPE_CHECKING:
     from growy.control.rules.replay import ReplayedRule, ReplayReport
@@ -137,6 +139,8 @@ ENDPOINTS = (
         handler=test,
         body=TestBody,
         auth=Auth.OPERATOR,
+        answers=shapes.TRIAL,
+        errors=(*faults.RULE, *faults.WRITTEN_RULE),
     ),
     Endpoint(
         method="POST",
@@ -145,6 +149,8 @@ ENDPOINTS = (
         handler=test_document,
         body=DocumentTestBody,
         auth=Auth.OPERATOR,
+        answers=shapes.TRIAL,
+        errors=faults.WRITTEN_RULE,
     ),
     Endpoint(
         method="POST",
@@ -153,5 +159,7 @@ ENDPOINTS = (
         handler=replay,
         body=ReplayBody,
         auth=Auth.OPERATOR,
+        answers=shapes.REPLAYED,
+        errors=(*faults.RULE, *faults.WRITTEN_RULE),
     ),
 )

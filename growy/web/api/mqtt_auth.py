@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import attrs
 
-from growy.model.errors import Invalid
+from growy.model.errors import Invalid, LoginNotChanged, LoginUncertain, NotFound, NotSupported, OwnLogin
 from growy.web.answers import Response, answer, iso
 from growy.web.inputs import Secret
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import operation as shapes
 
 
 @attrs.frozen
@@ -73,11 +74,14 @@ ENDPOINTS = (
         handler=configure,
         body=ConfigureBody,
         auth=Auth.ADMIN,
+        answers=shapes.BROKER_LOGIN,
+        errors=(NotFound, NotSupported, OwnLogin, LoginNotChanged, LoginUncertain),
     ),
     Endpoint(
         method="GET",
         path="/api/v1/auth/mqtt/status",
         summary="The broker's login",
         handler=status,
+        answers=shapes.BROKER_LOGIN_STATUS,
     ),
 )

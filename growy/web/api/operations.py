@@ -16,7 +16,8 @@ from growy.web import metrics_growing as growing
 from growy.web.answers import PROMETHEUS, Response, answer, iso
 from growy.web.app import App
 from growy.web.exposition import Exposition
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import operation as shapes
 
 
 @attrs.frozen
@@ -86,6 +87,7 @@ ENDPOINTS = (
         summary="Figures of all parts",
         handler=statistics,
         scope=Scope.METRICS,
+        answers=shapes.STATISTICS,
     ),
     Endpoint(
         method="GET",
@@ -93,9 +95,22 @@ ENDPOINTS = (
         summary="Messages that could not be used",
         handler=dead_letters,
         query=DeadLetterQuery,
+        answers=shapes.DEAD_LETTERS,
     ),
-    Endpoint(method="GET", path="/metrics", summary="Prometheus", handler=metrics, auth=Auth.PUBLIC),
     Endpoint(
-        method="GET", path="/api/v1/health/metrics", summary="Prometheus", handler=metrics, auth=Auth.PUBLIC
+        method="GET",
+        path="/metrics",
+        summary="Prometheus",
+        handler=metrics,
+        auth=Auth.PUBLIC,
+        answers=Answer(media=(PROMETHEUS,)),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/health/metrics",
+        summary="Prometheus",
+        handler=metrics,
+        auth=Auth.PUBLIC,
+        answers=Answer(media=(PROMETHEUS,)),
     ),
 )

@@ -24,6 +24,8 @@ from growy.sensors.plan import OutputInfo
 from growy.web.answers import Response, answer
 from growy.web.app import App
 from growy.web.router import Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import sensors as shapes
 
 
 @attrs.frozen
@@ -164,5 +166,7 @@ ENDPOINTS = (
         summary="Convert one raw value",
         handler=process,
         body=ProcessBody,
+        answers=shapes.PROCESSED,
+        errors=(UnknownSensorType, *faults.CONVERTED),
     ),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 import attrs
 import numpy as np
@@ -12,24 +14,37 @@ from attrs import validators as v
 
 from growy.model.errors import Invalid
 from growy.model.people import Scope
-from growy.model.reading import QUALITY_BY_WORD, Columns, IntArray, Quality, Series
+from growy.model.reading import QUALITY_BY_WORD, Columns, IntArray, Quality, Reading, Series
 from growy.store.buckets import Buckets
-from growy.web.answers import Response, answer, iso
+from growy.web.answers import CSV, JSON, JSON_LINES, Response, answer, iso
 from growy.web.api.series import find, identity, need_device
 from growy.web.app import App
+from growy.web.export import CSV_COLUMNS, CsvRows, JsonLines, csv_line, csv_table, json_lines, stamps
 from growy.web.inputs import Moment
-from growy.web.router import Call, Endpoint
+from growy.web.router import Answer, Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import sensors as shapes
 
 DAY_MS = 86_400_000
 NEWEST = 100
 """Readings when neither a time nor a limit is given: what a person looks through."""
 MOST_READINGS = 20_000
 """Readings in one answer: 5 MB of JSON. A longer time asks for a coarser resolution."""
+PIECE = 4096
+"""Readings that an export makes at once, about: a third of a megabyte of CSV."""
 MOST_SERIES = 64
 """Series in one answer that has to look at the disk."""
 _WIDTHS_S = {"raw": 0, "1m": 60, "5m": 300, "1h": 3600, "1d": 86_400}
 _RESOLUTION = re.compile(r"(\d{1,6})([smhdw])", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+class Format(enum.StrEnum):
+    """How readings are written."""
+
+    JSON = "json"
+    CSV = "csv"
+    JSONL = "jsonl"
 
 
 @attrs.frozen
@@ -46,6 +61,7 @@ class DataQuery:
     resolution: str = "raw"
     max_points: int | None = attrs.field(default=None, validator=v.optional([v.ge(1), v.le(MOST_READINGS)]))
     limit: int | None = attrs.field(default=None, validator=v.optional([v.ge(1), v.le(MOST_READINGS)]))
+    format: Format | None = None
 
 
 @attrs.frozen
@@ -81,9 +97,25 @@ def qualities_of(said: str | None) -> tuple[Quality, ...] | None:
     return tuple(QUALITY_BY_WORD[word] for word in words)
 
 
+_MEDIA = {Format.CSV: CSV, Format.JSONL: JSON_LINES}
+
+
+def format_of(said: Format | None, accept: bytes) -> Format:
+    """What is asked for; by the Accept header where the query does not say."""
+    if said is not None:
+        return said
+    wanted = accept.lower()
+    return Format.CSV if b"text/csv" in wanted else Format.JSONL if JSON_LINES in wanted else Format.JSON
+
+
 async def data(call: Call, query: DataQuery) -> Response:
-    """Readings of every series that fits, oldest first. Without a time the newest, however old they are."""
+    """Readings of every series that fits, oldest first. Without a time the newest, however old they are.
+
+    As CSV or JSON lines there is no limit unless one is given: all readings of the time, or all there are, come as they
+    are read.
+    """
     app = call.app
+    wanted = format_of(query.format, call.headers.get(b"accept", b""))
     resolution = resolution_of(query.resolution)
     qualities = qualities_of(query.quality)
     timed = query.start_time is not None or query.end_time is not None
@@ -93,10 +125,11 @@ async def data(call: Call, query: DataQuery) -> Response:
         need_device(app, query.esp_id)
     fitting = [
         series
-        for series in find(app, query.esp_id, query.gpio, query.sensor_type)
-        if (query.series_id is None or series.id == query.series_id)
-        and (query.address is None or series.key.address.upper() == query.address.upper())
+        for series in _candidates(app, query)
+        if query.address is None or series.key.address.upper() == query.address.upper()
     ]
+    if wanted is not Format.JSON and resolution == "raw" and not query.max_points and not query.limit:
+        return _exported(app, fitting, start_ms, end_ms, wanted, qualities)
     plain = not timed and resolution == "raw" and qualities is None and query.max_points is None
     parts: list[_Rows] = []
     for series in fitting:
@@ -112,6 +145,10 @@ async def data(call: Call, query: DataQuery) -> Response:
             )
         parts.append(rows)
     readings, truncated = _merged(parts, limit)
+    if wanted is not Format.JSON:
+        buckets = any(part.width_ms for part in parts)
+        table = csv_table(readings, buckets) if wanted is Format.CSV else json_lines(readings)
+        return Response(200, table, _MEDIA[wanted], (_named(wanted),))
     only = fitting[0] if len(fitting) == 1 else None
     return answer(
         {
@@ -129,6 +166,45 @@ async def data(call: Call, query: DataQuery) -> Response:
             "time_range": {"start": iso(start_ms), "end": iso(end_ms)} if timed or not plain else None,
         }
     )
+
+
+def _candidates(app: App, query: DataQuery) -> Sequence[Series]:
+    if query.series_id is None:
+        return find(app, query.esp_id, query.gpio, query.sensor_type)
+    one = app.store.catalog.known(query.series_id)
+    if one is None or query.esp_id not in (None, one.key.esp_id):
+        return ()
+    # Its type may be said by any of its names.
+    return [
+        series for series in find(app, one.key.esp_id, query.gpio, query.sensor_type) if series.id == one.id
+    ]
+
+
+def _exported(
+    app: App,
+    fitting: Sequence[Series],
+    start_ms: int,
+    end_ms: int,
+    wanted: Format,
+    qualities: Sequence[Quality] | None,
+) -> Response:
+    """Every reading of the time, by time, while the client takes them."""
+    make = CsvRows.of(fitting) if wanted is Format.CSV else JsonLines.of(fitting, _fixed)
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        if wanted is Format.CSV:
+            yield csv_line(CSV_COLUMNS).encode()
+        ids = [series.id for series in fitting]
+        found = app.store.pieces(ids, start_ms, end_ms, make, readings=PIECE, quality=qualities)
+        async with aclosing(found):
+            async for piece in found:
+                yield piece
+
+    return Response(200, content_type=_MEDIA[wanted], headers=(_named(wanted),), stream=pieces())
+
+
+def _named(wanted: Format) -> tuple[bytes, bytes]:
+    return (b"Content-Disposition", b'attachment; filename="growyd-readings.%s"' % wanted.value.encode())
 
 
 def _span(query: DataQuery, resolution: str) -> tuple[int, int]:
@@ -149,7 +225,7 @@ def _newest(app: App, series: Series, limit: int) -> _Rows | None:
     """From memory, where memory holds enough of them."""
     if limit == 1:
         latest = app.store.tail.latest(series.id)
-        return None if latest is None else _raw_rows(series, Columns.from_readings([latest]), truncated=False)
+        return None if latest is None else _one_row(series, latest)
     columns = app.store.tail.window(series.id, 0)
     if len(columns) < limit:
         return None
@@ -183,6 +259,21 @@ async def _stored(
     return _Rows(np.zeros(0, np.int64), [])
 
 
+def _one_row(series: Series, latest: Reading) -> _Rows:
+    """What is asked most often, without the detour through columns."""
+    record: dict[str, object] = {
+        "timestamp": iso(latest.ts_ms),
+        "raw_value": latest.raw,
+        "processed_value": latest.value,
+        "quality": latest.quality.word,
+        **_fixed(series),
+        "min_value": None,
+        "max_value": None,
+        "sample_count": 1,
+    }
+    return _Rows(np.array([latest.ts_ms]), [record])
+
+
 def _raw_rows(series: Series, columns: Columns, truncated: bool) -> _Rows:
     fixed = _fixed(series)
     records: list[dict[str, object]] = [
@@ -197,7 +288,7 @@ def _raw_rows(series: Series, columns: Columns, truncated: bool) -> _Rows:
             "sample_count": 1,
         }
         for stamp, raw, value, quality in zip(
-            _stamps(columns.ts_ms),
+            stamps(columns.ts_ms),
             columns.raw.tolist(),
             columns.value.tolist(),
             columns.quality.tolist(),
@@ -221,7 +312,7 @@ def _bucket_rows(series: Series, found: Buckets, width_ms: int) -> _Rows:
             "sample_count": count,
         }
         for stamp, mean, low, high, count in zip(
-            _stamps(found.start_ms),
+            stamps(found.start_ms),
             found.mean.tolist(),
             found.low.tolist(),
             found.high.tolist(),
@@ -242,11 +333,6 @@ def _fixed(series: Series) -> dict[str, object]:
         "zone_id": None,
         "subzone_id": None,
     }
-
-
-def _stamps(ts_ms: IntArray) -> list[str]:
-    stamps: list[str] = np.datetime_as_string(ts_ms.astype("datetime64[ms]"), unit="ms").tolist()
-    return stamps
 
 
 def _merged(parts: list[_Rows], limit: int) -> tuple[list[dict[str, object]], bool]:
@@ -271,5 +357,7 @@ ENDPOINTS = (
         summary="Readings over time",
         handler=data,
         query=DataQuery,
+        answers=Answer(shapes.READINGS, media=(JSON, CSV, JSON_LINES)),
+        errors=faults.DEVICE,
     ),
 )

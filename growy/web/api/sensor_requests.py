@@ -9,11 +9,14 @@ import attrs
 import trio
 from attrs import validators as v
 
+from growy.model.errors import SensorNotFound
 from growy.model.messages import SensorResponse
 from growy.model.reading import Bus
 from growy.web.answers import Response, answer
-from growy.web.api.setups import in_use, row_record, rows, rows_at
+from growy.web.api.setups import Ambiguous, in_use, row_record, rows, rows_at
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import sensors as shapes
 
 LONGEST_MEASURE_S = 60.0
 ONEWIRE_PIN = 4
@@ -110,6 +113,8 @@ ENDPOINTS = (
         handler=measure,
         query=MeasureQuery,
         auth=Auth.OPERATOR,
+        answers=shapes.MEASURED,
+        errors=(*faults.TOLD, SensorNotFound, Ambiguous),
     ),
     Endpoint(
         method="POST",
@@ -118,11 +123,15 @@ ENDPOINTS = (
         handler=scan,
         query=ScanQuery,
         auth=Auth.OPERATOR,
+        answers=shapes.SCANNED,
+        errors=faults.TOLD,
     ),
     Endpoint(
         method="GET",
         path="/api/v1/sensors/esp/{esp_id}/onewire",
         summary="What is known on a OneWire bus",
         handler=onewire,
+        answers=shapes.ONEWIRE,
+        errors=faults.DEVICE,
     ),
 )

@@ -19,13 +19,14 @@ from attrs import validators as v
 from growy.fleet.conversion import measured
 from growy.fleet.hardware import base_type, family_of
 from growy.fleet.onewire import rom_code
-from growy.model.errors import CalibrationError, ConversionError, Invalid
+from growy.model.errors import CalibrationError, ConversionError, DeviceNotApproved, Invalid
 from growy.model.reading import Bus
 from growy.model.setup import OperatingMode, SensorSetup
 from growy.sensors.calibration import Calibration
 from growy.sensors.registry import Registry
 from growy.web.answers import Response, answer
 from growy.web.api.setups import (
+    Ambiguous,
     as_kept,
     between,
     check_place,
@@ -34,6 +35,8 @@ from growy.web.api.setups import (
     sensor_record,
 )
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import faults
+from growy.web.shapes import sensors as shapes
 
 LONGEST_WAIT_S = 30.0
 
@@ -279,6 +282,8 @@ ENDPOINTS = (
         query=WaitQuery,
         body=SensorBody,
         auth=Auth.OPERATOR,
+        answers=shapes.SENSOR_SET_UP,
+        errors=(*faults.SET_UP, *faults.CONVERTED),
     ),
     Endpoint(
         method="DELETE",
@@ -287,5 +292,7 @@ ENDPOINTS = (
         handler=remove,
         query=RemoveQuery,
         auth=Auth.OPERATOR,
+        answers=shapes.SENSOR_REMOVED,
+        errors=(*faults.SENSOR, DeviceNotApproved, Ambiguous),
     ),
 )

@@ -15,7 +15,10 @@ from growy.web.api.series import identity, need
 from growy.web.api.setups import Row, ids_of, of_type, row_record, rows, rows_at, sensor_record
 from growy.web.app import App
 from growy.web.inputs import Moment
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shape import either
+from growy.web.shapes import faults
+from growy.web.shapes import sensors as shapes
 
 DAY_MS = 86_400_000
 
@@ -138,21 +141,35 @@ async def reload(call: Call) -> Response:
 
 ENDPOINTS = (
     Endpoint(
-        method="GET", path="/api/v1/sensors", summary="All sensors", handler=sensors, query=SensorsQuery
+        method="GET",
+        path="/api/v1/sensors",
+        summary="All sensors",
+        handler=sensors,
+        query=SensorsQuery,
+        answers=shapes.SENSORS,
     ),
-    Endpoint(method="GET", path="/api/v1/sensors/libraries", summary="Sensor libraries", handler=libraries),
+    Endpoint(
+        method="GET",
+        path="/api/v1/sensors/libraries",
+        summary="Sensor libraries",
+        handler=libraries,
+        answers=shapes.LIBRARIES,
+    ),
     Endpoint(
         method="POST",
         path="/api/v1/sensors/libraries/reload",
         summary="Reload the sensor libraries",
         handler=reload,
         auth=Auth.OPERATOR,
+        answers=shapes.LIBRARIES,
     ),
     Endpoint(
         method="GET",
         path="/api/v1/sensors/config/{id}",
         summary="One sensor as it is set up",
         handler=configured,
+        answers=(Answer(either(shapes.ONE_SENSOR, shapes.ONE_VALUE))),
+        errors=(SensorNotFound,),
     ),
     Endpoint(
         method="GET",
@@ -160,6 +177,8 @@ ENDPOINTS = (
         summary="The sensors at a pin",
         handler=sensor,
         query=SensorQuery,
+        answers=shapes.AT_PIN,
+        errors=faults.SENSOR,
     ),
     Endpoint(
         method="GET",
@@ -168,5 +187,7 @@ ENDPOINTS = (
         summary="Minimum, maximum, mean over a time",
         handler=stats,
         query=StatsQuery,
+        answers=shapes.STATS,
+        errors=faults.SENSOR,
     ),
 )

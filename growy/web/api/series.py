@@ -89,6 +89,7 @@ def value_record(
         "latest_raw": None if latest is None else latest.raw,
         "latest_quality": None if latest is None else latest.quality.word,
         "latest_timestamp": None if latest is None else iso(latest.ts_ms),
+        "max_age_seconds": None if series is None else app.control.max_age_s(series.id),
         "created_at": iso(series.created_ms) if series is not None and series.created_ms else None,
     }
 

@@ -15,6 +15,8 @@ from growy.web.answers import Response, answer
 from growy.web.api.placing import delivered, delivery
 from growy.web.api.records import subzone_record, zone_of
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults
 
 T = TypeVar("T")
 
@@ -187,7 +189,14 @@ _ALL = "/api/v1/subzone/devices/{esp_id}/subzones"
 _ONE = f"{_ALL}/{{subzone_id}}"
 
 ENDPOINTS = (
-    Endpoint(method="GET", path=_ALL, summary="The subzones of a device", handler=subzones),
+    Endpoint(
+        method="GET",
+        path=_ALL,
+        summary="The subzones of a device",
+        handler=subzones,
+        answers=shapes.SUBZONES,
+        errors=faults.DEVICE,
+    ),
     Endpoint(
         method="POST",
         path=f"{_ALL}/assign",
@@ -195,9 +204,26 @@ ENDPOINTS = (
         handler=assign,
         body=SubzoneBody,
         auth=Auth.OPERATOR,
+        answers=shapes.SUBZONE_SET,
+        errors=faults.SET_UP,
     ),
-    Endpoint(method="GET", path=_ONE, summary="One subzone", handler=subzone),
-    Endpoint(method="DELETE", path=_ONE, summary="Take a subzone away", handler=remove, auth=Auth.OPERATOR),
+    Endpoint(
+        method="GET",
+        path=_ONE,
+        summary="One subzone",
+        handler=subzone,
+        answers=shapes.ONE_SUBZONE,
+        errors=faults.SUBZONE,
+    ),
+    Endpoint(
+        method="DELETE",
+        path=_ONE,
+        summary="Take a subzone away",
+        handler=remove,
+        auth=Auth.OPERATOR,
+        answers=shapes.SUBZONE_GONE,
+        errors=faults.SUBZONE,
+    ),
     Endpoint(
         method="PATCH",
         path=f"{_ONE}/metadata",
@@ -205,6 +231,8 @@ ENDPOINTS = (
         handler=edit_metadata,
         body=MetadataBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_SUBZONE,
+        errors=(*faults.SET_UP, SubzoneNotFound),
     ),
     Endpoint(
         method="POST",
@@ -212,6 +240,8 @@ ENDPOINTS = (
         summary="Put a subzone's pins into safe mode",
         handler=safe_on,
         auth=Auth.OPERATOR,
+        answers=shapes.SAFE_MODE,
+        errors=(*faults.TOLD, SubzoneNotFound),
     ),
     Endpoint(
         method="DELETE",
@@ -219,5 +249,7 @@ ENDPOINTS = (
         summary="Take a subzone's pins out of safe mode",
         handler=safe_off,
         auth=Auth.OPERATOR,
+        answers=shapes.SAFE_MODE,
+        errors=(*faults.TOLD, SubzoneNotFound),
     ),
 )

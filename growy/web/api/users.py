@@ -8,13 +8,15 @@ import attrs
 from attrs import validators as v
 
 from growy.model.accounts import ApiKey, User
-from growy.model.errors import Invalid
+from growy.model.errors import Duplicate, GrowyError, Invalid, NotFound, TooManyAttempts
 from growy.model.people import Role, Scope
 from growy.web.accounts.administration import UserEdit
 from growy.web.answers import Response, answer, iso
 from growy.web.api.auth import RegisterBody, add_user, short, user_record
 from growy.web.inputs import Secret
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shape import Record
+from growy.web.shapes import accounts as shapes
 
 _USERS, _USER = "/api/v1/users", "/api/v1/users/{user_id}"
 _KEYS = "/api/v1/keys"
@@ -160,7 +162,9 @@ def _admin(
     path: str,
     summary: str,
     handler: Callable[..., Awaitable[Response]],
+    answers: Record | Answer,
     body: type | None = None,
+    errors: tuple[type[GrowyError], ...] = (),
     query: type | None = None,
 ) -> Endpoint:
     return Endpoint(
@@ -171,17 +175,35 @@ def _admin(
         query=query,
         body=body,
         auth=Auth.ADMIN,
+        answers=answers,
+        errors=errors,
     )
 
 
 ENDPOINTS = (
-    _admin("GET", _USERS, "All users", users),
-    _admin("POST", _USERS, "Make an account", add, RegisterBody),
-    _admin("GET", _USER, "One user", user),
-    _admin("PATCH", _USER, "Change an account", edit, UserEditBody),
-    _admin("DELETE", _USER, "Delete an account", delete, query=DeleteQuery),
+    _admin("GET", _USERS, "All users", users, shapes.USERS),
     _admin(
-        "POST", f"{_USER}/reset-password", "Give somebody a new password", reset_password, NewPasswordBody
+        "POST",
+        _USERS,
+        "Make an account",
+        add,
+        Answer(shapes.ONE_USER, 201),
+        RegisterBody,
+        (Duplicate, TooManyAttempts),
+    ),
+    _admin("GET", _USER, "One user", user, shapes.ONE_USER, errors=(NotFound,)),
+    _admin("PATCH", _USER, "Change an account", edit, shapes.EDITED, UserEditBody, (NotFound, Duplicate)),
+    _admin(
+        "DELETE", _USER, "Delete an account", delete, shapes.DELETED, errors=(NotFound,), query=DeleteQuery
+    ),
+    _admin(
+        "POST",
+        f"{_USER}/reset-password",
+        "Give somebody a new password",
+        reset_password,
+        shapes.ONE_USER,
+        NewPasswordBody,
+        (NotFound, TooManyAttempts),
     ),
     Endpoint(
         method="PATCH",
@@ -190,8 +212,12 @@ ENDPOINTS = (
         handler=own_password,
         body=OwnPasswordBody,
         auth=Auth.VIEWER,
+        answers=shapes.ONE_USER,
+        errors=(*shapes.LOGGING_IN, NotFound),
     ),
-    _admin("GET", _KEYS, "All API keys, without their secrets", keys),
-    _admin("POST", _KEYS, "Make an API key", add_key, KeyBody),
-    _admin("DELETE", f"{_KEYS}/{{name}}", "Remove an API key", remove_key),
+    _admin("GET", _KEYS, "All API keys, without their secrets", keys, shapes.KEYS),
+    _admin("POST", _KEYS, "Make an API key", add_key, Answer(shapes.KEY_MADE, 201), KeyBody, (Duplicate,)),
+    _admin(
+        "DELETE", f"{_KEYS}/{{name}}", "Remove an API key", remove_key, shapes.KEY_GONE, errors=(NotFound,)
+    ),
 )

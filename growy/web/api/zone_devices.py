@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from growy.fleet.device import ZONE_KEY, Device
+from growy.fleet.zones import ZoneArchived
 from growy.model.setup import ActuatorKind, ItemState, ZoneSetup
 from growy.web.answers import Response, answer, iso
 from growy.web.api.placing import delivered, register, zone_setup
@@ -15,6 +16,8 @@ from growy.web.api.setups import actuator_record, rows
 from growy.web.api.zones import need_zone
 from growy.web.app import App
 from growy.web.router import Auth, Call, Endpoint
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults
 
 
 @attrs.frozen
@@ -198,6 +201,8 @@ ENDPOINTS = (
         handler=assign,
         body=AssignBody,
         auth=Auth.OPERATOR,
+        answers=shapes.PLACED,
+        errors=(*faults.SET_UP, ZoneArchived),
     ),
     Endpoint(
         method="DELETE",
@@ -205,24 +210,38 @@ ENDPOINTS = (
         summary="Take a device out of its zone",
         handler=unassign,
         auth=Auth.OPERATOR,
+        answers=shapes.PLACED,
+        errors=faults.SET_UP,
     ),
     Endpoint(
         method="GET",
         path="/api/v1/zone/devices/{esp_id}",
         summary="The zone of a device",
         handler=place,
+        answers=shapes.PLACE,
+        errors=faults.DEVICE,
     ),
-    Endpoint(method="GET", path="/api/v1/zone/unassigned", summary="Devices in no zone", handler=unassigned),
+    Endpoint(
+        method="GET",
+        path="/api/v1/zone/unassigned",
+        summary="Devices in no zone",
+        handler=unassigned,
+        answers=shapes.UNASSIGNED,
+    ),
     Endpoint(
         method="GET",
         path="/api/v1/zone/{zone_id}/devices",
         summary="The devices of a zone",
         handler=devices_of,
+        answers=shapes.ZONE_DEVICES,
+        errors=faults.ZONE,
     ),
     Endpoint(
         method="GET",
         path="/api/v1/zone/{zone_id}/monitor-data",
         summary="What is measured in a zone",
         handler=monitor,
+        answers=shapes.MONITOR,
+        errors=faults.ZONE,
     ),
 )

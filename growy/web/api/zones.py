@@ -8,12 +8,14 @@ import attrs
 from attrs import validators as v
 
 from growy.fleet.device import Device
-from growy.fleet.zones import Zone, ZoneStatus
-from growy.model.errors import ZoneNotFound
+from growy.fleet.zones import Zone, ZoneInUse, ZoneStatus
+from growy.model.errors import Duplicate, ZoneNotFound
 from growy.web.answers import Response, answer
 from growy.web.api.records import known, zone_of, zone_record
 from growy.web.app import App
-from growy.web.router import Auth, Call, Endpoint
+from growy.web.router import Answer, Auth, Call, Endpoint
+from growy.web.shapes import devices as shapes
+from growy.web.shapes import faults
 
 
 @attrs.frozen
@@ -145,13 +147,21 @@ def _answer(call: Call, changed: Zone, status: int = 200) -> Response:
 _ZONE = "/api/v1/zones/{zone_id}"
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/api/v1/zones", summary="All zones", handler=zones, query=ZonesQuery),
+    Endpoint(
+        method="GET",
+        path="/api/v1/zones",
+        summary="All zones",
+        handler=zones,
+        query=ZonesQuery,
+        answers=shapes.ZONES,
+    ),
     Endpoint(
         method="GET",
         path="/api/v1/zone/zones",
         summary="All zones, as dashboards ask for them",
         handler=zones,
         query=ZonesQuery,
+        answers=shapes.ZONES,
     ),
     Endpoint(
         method="POST",
@@ -160,8 +170,17 @@ ENDPOINTS = (
         handler=create,
         body=ZoneBody,
         auth=Auth.OPERATOR,
+        answers=Answer(shapes.ONE_ZONE, 201),
+        errors=(Duplicate,),
     ),
-    Endpoint(method="GET", path=_ZONE, summary="One zone and its devices", handler=zone),
+    Endpoint(
+        method="GET",
+        path=_ZONE,
+        summary="One zone and its devices",
+        handler=zone,
+        answers=shapes.ZONE_WITH_DEVICES,
+        errors=faults.ZONE,
+    ),
     Endpoint(
         method="PATCH",
         path=_ZONE,
@@ -169,14 +188,26 @@ ENDPOINTS = (
         handler=edit,
         body=ZoneEditBody,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_ZONE,
+        errors=faults.ZONE,
     ),
-    Endpoint(method="DELETE", path=_ZONE, summary="Delete an empty zone", handler=delete, auth=Auth.OPERATOR),
+    Endpoint(
+        method="DELETE",
+        path=_ZONE,
+        summary="Delete an empty zone",
+        handler=delete,
+        auth=Auth.OPERATOR,
+        answers=shapes.ZONE_GONE,
+        errors=(ZoneNotFound, ZoneInUse),
+    ),
     Endpoint(
         method="POST",
         path=f"{_ZONE}/archive",
         summary="A zone that is no longer used",
         handler=archive,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_ZONE,
+        errors=faults.ZONE,
     ),
     Endpoint(
         method="POST",
@@ -184,5 +215,7 @@ ENDPOINTS = (
         summary="A zone that is used again",
         handler=reactivate,
         auth=Auth.OPERATOR,
+        answers=shapes.ONE_ZONE,
+        errors=faults.ZONE,
     ),
 )
