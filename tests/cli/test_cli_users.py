@@ -120,6 +120,15 @@ async def test_who_logs_in_is_known_from_then_on_and_tokens_are_renewed(
     assert (await run("devices", env={})).exit_code == ExitCode.FAILED
 
 
+async def test_logging_out_ends_the_session_also_where_a_key_is_shown(run: Run, desk: Desk) -> None:
+    await add(run, "ann")
+    login = ("login", desk.url, "--username", "ann", "--password-stdin")
+    await run(*login, input=f"{PASSWORD}\n", env={}, at=False)
+    assert desk.accounts.statistics().sessions == 1
+    assert (await run("logout", desk.url, at=False)).exit_code == ExitCode.OK
+    assert desk.accounts.statistics().sessions == 0
+
+
 async def test_a_session_that_was_ended_elsewhere_is_forgotten(run: Run, desk: Desk, tmp_path: Path) -> None:
     await add(run, "ann")
     await run(
