@@ -235,13 +235,13 @@ class Tenancy:
         """
         for rule in documents.rules:
             await self._book.adopt(rule, by=BY)
-        kept = {one.id for one in documents.rules}
-        for known in self._book.rules():
-            moved = set(actuators_of(known))
+        left = {one.id for one in documents.rules}
+        for one in self._book.rules():
+            moved = set(actuators_of(one))
             # Deleted by the owner. One that switches something elsewhere too is not this device's alone to delete.
-            if known.id not in kept and moved and all(one.esp_id == documents.esp_id for one in moved):
-                await self._book.remove(known.id, by=BY)
-        known = {one.id for one in self._interlocking.interlocks()}
+            if one.id not in left and moved and all(key.esp_id == documents.esp_id for key in moved):
+                await self._book.remove(one.id, by=BY)
+        known = {lock.id for lock in self._interlocking.interlocks()}
         for text in documents.interlocks:
             interlock = msgspec.json.decode(text, type=Interlock)
             if interlock.id not in known:
