@@ -310,6 +310,30 @@ class Meter:
             self._client.loop_stop()
 
 
+@attrs.define
+class Held:
+    """A device was one node's to command."""
+
+    esp_id: str
+    node: str
+    epoch: int
+    since: float
+    until: float
+
+
+def overlaps(history: list[Held]) -> list[tuple[Held, Held]]:
+    """Two nodes that held one device at one time."""
+    return [
+        (one, other)
+        for index, one in enumerate(history)
+        for other in history[index + 1 :]
+        if one.esp_id == other.esp_id
+        and one.node != other.node
+        and one.since <= other.until
+        and other.since <= one.until
+    ]
+
+
 @attrs.define(eq=False)
 class Grove:
     """The whole tree."""
@@ -411,6 +435,43 @@ class Grove:
         made = Meter(esp)
         self.nursery.start_soon(made.run)
         return made
+
+    def epoch(self, place: Place, esp_id: str) -> int | None:
+        """The epoch under which a node would command the device now."""
+        if place.daemon is None or place.tenure(esp_id) is not Tenure.OURS:
+            return None
+        node = place.up.tree.node
+        if isinstance(node, GodNode):
+            record = node.core.record(esp_id)
+            return record.epoch if record is not None and node.core.commands(esp_id) else None
+        held = node.core.holds.held_until(esp_id, trio.current_time())
+        return None if held is None else held[0]
+
+    @asynccontextmanager
+    async def recorded(self, *esp_ids: str) -> AsyncIterator[list[Held]]:
+        """Who held which device under which epoch from when to when, by the one clock that all of them share."""
+        history: list[Held] = []
+        now: dict[tuple[str, str], Held] = {}
+
+        async def watch() -> None:
+            while True:
+                clock = trio.current_time()
+                for esp_id in esp_ids:
+                    for place in self.places:
+                        epoch, held = self.epoch(place, esp_id), now.get((esp_id, place.name))
+                        if held is not None and held.epoch == epoch:
+                            held.until = clock
+                        elif epoch is not None:
+                            now[esp_id, place.name] = held = Held(esp_id, place.name, epoch, clock, clock)
+                            history.append(held)
+                        else:
+                            now.pop((esp_id, place.name), None)
+                await trio.sleep(0.005)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            yield history
+            nursery.cancel_scope.cancel()
 
     @asynccontextmanager
     async def watched(self, *esp_ids: str) -> AsyncIterator[list[str]]:
