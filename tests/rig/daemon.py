@@ -100,13 +100,13 @@ class Growyd:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(15), time.monotonic() - begin
 
-    def stored(self) -> list[Reading]:
-        """Every reading on disk; only while the daemon does not run."""
+    def stored(self, esp_id: str | None = None) -> list[Reading]:
+        """Every reading on disk, or those of a device; only while the daemon does not run."""
 
         async def read() -> list[Reading]:
             readings: list[Reading] = []
             async with open_store(StoreConfig(), self.folder) as store:
-                for series in store.catalog.find():
+                for series in store.catalog.find(esp_id=esp_id):
                     result = await store.query(series.id, 0, 1 << 60, resolution="raw")
                     readings += result.readings.rows()
             return readings
