@@ -23,6 +23,7 @@ from growy.fleet.fleet import Fleet
 from growy.fleet.journal import from_row, to_row
 from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.kaiser_node import KaiserNode
+from growy.hierarchy.sending import no_wait
 from growy.model.audit import AuditEntry
 from growy.model.control import DeviceView, Tenure
 from growy.model.errors import Invalid
@@ -64,7 +65,7 @@ class HouseEstate:
         changed: Callable[[], None],
         wall_ms: Callable[[], int],
         behind: Callable[[], int] = lambda: 0,
-        papers_told: Callable[[], Awaitable[None]],
+        papers_told: Callable[[], Awaitable[None]] = no_wait,
     ) -> None:
         self._control = control
         self._fleet = fleet
