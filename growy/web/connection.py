@@ -7,6 +7,7 @@ cancel scope per read would cost more than the read. Nothing that a client sends
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import http
 import socket
@@ -26,7 +27,6 @@ from growy.web.answers import BadRequest, Response
 from growy.web.cors import Cors
 from growy.web.dispatch import Dispatcher, Request, request_id_of
 from growy.web.limits import Limits
-from growy.web.negotiated import finished
 from growy.web.origin import check_host, check_origin
 from growy.web.router import Match
 from growy.web.upgrade import Upgrade, upgrade_of
@@ -134,11 +134,14 @@ class HttpConnection:
                 reply = self._refusal(error)
             if isinstance(reply, Upgrade):
                 return reply
-            if not await self._send(await finished(reply, self._method, self._headers)):
+            if not await self._send(await self._finished(reply)):
                 return None
             self._protocol.start_next_cycle()
             self._forget()
             self._enter(_Phase.IDLE, self._limits.idle_timeout)
+
+    async def _finished(self, reply: Response) -> Response:
+        return await self._dispatcher.finish(reply, self._method, self._headers, self._request_id)
 
     async def _next_head(self) -> h11.Request | None:
         """None when the client has closed, politely, between two requests."""
@@ -293,8 +296,8 @@ class HttpConnection:
         self._counts.bytes_sent += len(data)
 
     async def _send_stream(self, begin: bytes, pieces: AsyncGenerator[bytes, None]) -> bool:
-        """The next piece is made when the client has taken the one before. False: the source has failed, and the
-        client must not take what it has for the whole."""
+        """The next piece is made when the client has taken the one before. False: the source has failed."""
+        whole = False
         try:
             await self._write(begin)
             while self._method != "HEAD":
@@ -302,28 +305,27 @@ class HttpConnection:
                 try:
                     piece = await anext(pieces, None)
                 except Exception as error:  # noqa: BLE001 - counted and logged; nobody can be answered any more
-                    await self._broke_off(error)
+                    assert self._request is not None
+                    self._dispatcher.broke_off(error, self._request)
                     return False
                 if piece is None:
                     break
                 if piece:
                     await self._write(self._protocol.send(h11.Data(data=piece)) or b"")
+            await self._write(self._protocol.send(h11.EndOfMessage()) or b"")
+            whole = True
         finally:
-            await pieces.aclose()
-        await self._write(self._protocol.send(h11.EndOfMessage()) or b"")
+            # Whatever ended it - the source, the client's slowness, the stop of growyd - nobody may take what came for
+            # the whole.
+            if not whole:
+                self._protocol.send_failed()
+                reset_at_close(self._stream)
+            try:
+                await pieces.aclose()
+            finally:
+                if not whole:
+                    await trio.aclose_forcefully(self._stream)  # no goodbye of TLS either
         return True
-
-    async def _broke_off(self, error: Exception) -> None:
-        """A reset, and no goodbye of TLS: an orderly close would tell HTTP/1.0, whose bodies end with the connection,
-        that this was all."""
-        assert self._request is not None
-        self._dispatcher.broke_off(error, self._request)
-        self._protocol.send_failed()
-        stream = self._stream
-        socket_stream = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
-        if isinstance(socket_stream, trio.SocketStream):
-            socket_stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await trio.aclose_forcefully(stream)
 
     async def _timed_out(self) -> None:
         if self._phase is _Phase.IDLE:
@@ -364,3 +366,12 @@ async def linger(stream: trio.abc.Stream, seconds: float) -> None:
     with trio.move_on_after(seconds):
         while await stream.receive_some(READ_SIZE):
             pass
+
+
+def reset_at_close(stream: trio.abc.Stream) -> None:
+    """The client is to see a reset: an orderly close would tell HTTP/1.0, whose bodies end with the connection, that
+    this was all."""
+    socket_stream = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    if isinstance(socket_stream, trio.SocketStream):
+        with contextlib.suppress(OSError):  # closed already
+            socket_stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
