@@ -185,5 +185,4 @@ def iso(ms: int | None) -> str | None:
     """ISO-8601 in UTC with milliseconds, `2026-01-02T03:04:05.678Z`; None stays None."""
     if ms is None:
         return None
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return f"{datetime.fromtimestamp(ms // 1000, UTC).isoformat()[:19]}.{ms % 1000:03d}Z"

@@ -37,6 +37,9 @@ _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _WITHOUT_BODY = frozenset({204, 304})
 """And without a word about it."""
+# No status of success: that would turn the connection of a CONNECT into something else.
+_PLACEHOLDER = h11.Response(status_code=400, headers=[("Content-Length", "0")])
+_CLOSED = h11.Response(status_code=400, headers=[("Content-Length", "0"), ("Connection", "close")])
 
 
 class _Phase(enum.Enum):
@@ -152,13 +155,13 @@ class HttpConnection:
             if event is not h11.NEED_DATA:
                 return None
             if self._phase is _Phase.IDLE and self._protocol.trailing_data[0]:
-                self._enter(_Phase.HEADERS, self._limits.header_timeout)  # pipelined, and not yet whole
+                self._enter(_Phase.HEADERS, self._limits.header_timeout)  # it has begun, and is not yet whole
             data = bytes(await self._stream.receive_some(READ_SIZE))
-            if self._phase is _Phase.IDLE:
-                self._enter(_Phase.HEADERS, self._limits.header_timeout)
+            if self._phase is _Phase.IDLE and data.startswith(b"\r\n"):
                 # Some clients end a body with a line too many; h11 would take it for a request (RFC 9112, 2.2).
-                data = data.removeprefix(b"\r\n") or bytes(await self._stream.receive_some(READ_SIZE))
-            self._protocol.receive_data(bytes(data))
+                self._enter(_Phase.HEADERS, self._limits.header_timeout)
+                data = data[2:] or bytes(await self._stream.receive_some(READ_SIZE))
+            self._protocol.receive_data(data)
 
     async def _reply_to(self, head: h11.Request) -> Response | Upgrade:
         self._headers = headers = dict(head.headers)
@@ -205,10 +208,8 @@ class HttpConnection:
             check_origin(origin, host)
 
     def _understood(self, head: h11.Request, headers: dict[bytes, bytes]) -> Request:
-        if (
-            sum(len(name) + len(value) for name, value in headers.items()) + len(head.target)
-            > self._limits.header
-        ):
+        size = sum(map(len, headers)) + sum(map(len, headers.values())) + len(head.target)
+        if size > self._limits.header:
             raise BadRequest(431, f"The request's headers are larger than {self._limits.header} bytes")
         target = head.target.decode("ascii")
         if target.startswith("/") or (target == "*" and self._method == "OPTIONS"):
@@ -228,11 +229,8 @@ class HttpConnection:
 
     async def _body(self, headers: dict[bytes, bytes]) -> bytes:
         limit = self._limits.body
-        too_large = BadRequest(
-            413, f"The body is larger than {limit} bytes", cure="[web] max_body sets how much growyd takes"
-        )
-        if int(headers.get(b"content-length", b"0")) > limit:
-            raise too_large
+        if b"content-length" in headers and int(headers[b"content-length"]) > limit:
+            raise _too_large(limit)
         if self._protocol.they_are_waiting_for_100_continue:
             go_on = h11.InformationalResponse(status_code=100, headers=[])
             await self._stream.send_all(self._protocol.send(go_on) or b"")
@@ -243,7 +241,7 @@ class HttpConnection:
             if isinstance(event, h11.Data):
                 size += len(event.data)
                 if size > limit:
-                    raise too_large
+                    raise _too_large(limit)
                 parts.append(bytes(event.data))
             elif event is h11.NEED_DATA:
                 if self._phase is not _Phase.BODY:
@@ -274,21 +272,33 @@ class HttpConnection:
                 await reply.stream.aclose()
             return False
         headers = headers_of(reply, self._request_id, self._cors.headers(self._headers))
-        reason = _REASONS.get(reply.status, b"")
-        head = h11.Response(status_code=reply.status, headers=headers, reason=reason)
-        data = self._protocol.send(head) or b""
         self._counts.answers[reply.status] = self._counts.answers.get(reply.status, 0) + 1
-        if reply.body and self._method != "HEAD":
-            data += self._protocol.send(h11.Data(data=reply.body)) or b""
-        if reply.stream is not None:
+        if reply.stream is None:
+            body = b"" if self._method == "HEAD" else reply.body
+            await self._write(self._whole_head(reply, headers) + body)
+        else:
+            reason = _REASONS.get(reply.status, b"")
+            head = h11.Response(status_code=reply.status, headers=headers, reason=reason)
+            data = self._protocol.send(head) or b""
+            if reply.body and self._method != "HEAD":
+                data += self._protocol.send(h11.Data(data=reply.body)) or b""
             if not await self._send_stream(data, reply.stream):
                 return False
-        else:
-            await self._write(data + (self._protocol.send(h11.EndOfMessage()) or b""))
         if self._protocol.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
             return True
         await linger(self._stream, self._limits.linger)
         return False
+
+    def _whole_head(self, reply: Response, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The head of an answer of known length, written here: h11 checks every header of ours by regular expressions,
+        which is a quarter of a small request's cost. What it decides itself - whether the connection goes on - it
+        decides by a placeholder, which it sends to nobody."""
+        told = (self._protocol.send(_CLOSED if reply.close else _PLACEHOLDER) or b"") + (
+            self._protocol.send(h11.EndOfMessage()) or b""
+        )
+        if not reply.close and b"onnection: close\r\n" in told:
+            headers.append((b"Connection", b"close"))
+        return head_bytes(reply.status, headers)
 
     async def _write(self, data: bytes) -> None:
         self._enter(_Phase.SENDING, self._limits.send_timeout + len(data) / 65_536)
@@ -337,6 +347,12 @@ class HttpConnection:
                 await self._send(self._refusal(late))
 
 
+def _too_large(limit: int) -> BadRequest:
+    return BadRequest(
+        413, f"The body is larger than {limit} bytes", cure="[web] max_body sets how much growyd takes"
+    )
+
+
 def headers_of(
     reply: Response, request_id: str, more: Sequence[tuple[bytes, bytes]]
 ) -> list[tuple[bytes, bytes]]:
@@ -357,6 +373,17 @@ def headers_of(
     if reply.close:
         headers.append((b"Connection", b"close"))
     return headers
+
+
+def head_bytes(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The status line and the headers, with the empty line. Raises ValueError: a header that would be two."""
+    lines = [b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b""))]
+    lines += [b"%s: %s\r\n" % header for header in headers]
+    lines.append(b"\r\n")
+    head = b"".join(lines)
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+        raise ValueError("A header of an answer has a line break in it")
+    return head
 
 
 async def linger(stream: trio.abc.Stream, seconds: float) -> None:

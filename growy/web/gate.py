@@ -33,6 +33,10 @@ class Admission:
     """Set when the credentials are revoked: what outlives its request must end at once."""
 
 
+_LOCAL, _ANYBODY = Admission(LOCAL), Admission(ANYBODY)
+"""Nobody can revoke these."""
+
+
 class Credentials(Protocol):
     """What knows tokens and keys. Never waits."""
 
@@ -72,7 +76,7 @@ class Gate:
         """
         needed = endpoint.auth.role
         if needed is None:
-            return Admission(LOCAL if peer.local else ANYBODY)
+            return _LOCAL if peer.local else _ANYBODY
         admission = self._who(headers, query if endpoint.handler is None else "", peer)
         try:
             check(admission.caller, endpoint, needed)
@@ -83,7 +87,7 @@ class Gate:
 
     def _who(self, headers: Mapping[bytes, bytes], query: str, peer: Peer) -> Admission:
         if peer.local:
-            return Admission(LOCAL)
+            return _LOCAL
         if (said := headers.get(b"authorization")) is not None:
             scheme, _, token = said.decode("latin-1").partition(" ")
             if scheme.lower() != "bearer":

@@ -11,9 +11,10 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
-from typing import NewType, TypeVar
+from functools import lru_cache
+from typing import NewType, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import attrs
@@ -39,6 +40,8 @@ MOST_PARAMETERS = 64
 CBOR = b"application/cbor"
 LONGEST_SHOWN = 64
 """Characters of what a client sent that an error repeats."""
+_SHORT = 256
+"""Characters of a query that is worth remembering."""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -176,6 +179,19 @@ def query_of(text: str, model: type[T]) -> T:
 
     Raises Invalid.
     """
+    if len(text) > _SHORT:
+        return _query_of(text, model)
+    return cast("T", _remembered_query(text, cast("Hashable", model)))
+
+
+@lru_cache(
+    maxsize=256
+)  # who polls asks the same over and over; models of queries are frozen, and know no "now"
+def _remembered_query(text: str, model: Hashable) -> object:
+    return _query_of(text, cast("type[object]", model))
+
+
+def _query_of(text: str, model: type[T]) -> T:
     try:
         pairs = parse_qsl(text, keep_blank_values=False, max_num_fields=MOST_PARAMETERS)
     except ValueError as error:
@@ -202,7 +218,7 @@ def body_of(body: bytes, model: type[T], content_type: bytes = b"") -> T:
         try:
             said = parse(body, len(body))
         except WireError as error:
-            raise Invalid(f"The body is not usable {name}", details={"reason": str(error)}) from error
+            raise Invalid(f"The body is not usable {name}: {error}", details={"reason": str(error)}) from error
     if not isinstance(said, dict):
         raise Invalid(f"The body is not a {name} object")
     return _structure(said, model, "field")

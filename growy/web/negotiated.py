@@ -55,7 +55,7 @@ def _finish(
         tagged = (*reply.headers, (b"ETag", tag), (b"Vary", b"Accept, Accept-Encoding"))
         if (theirs := headers.get(b"if-none-match")) is not None and _has(theirs, tag):
             return Response(304, headers=tagged, close=reply.close, cache=reply.cache)
-        reply = attrs.evolve(reply, headers=tagged)
+        reply = Response(200, reply.body, reply.content_type, tagged, reply.close, reply.cache)
     if packed:
         body = gzip.compress(reply.body, _LEVEL, mtime=0)
         more = ((b"Content-Encoding", b"gzip"), *(() if _varies(reply) else (_BY_ENCODING,)))

@@ -179,6 +179,8 @@ def _candidates(app: App, query: DataQuery) -> Sequence[Series]:
     one = app.store.catalog.known(query.series_id)
     if one is None or query.esp_id not in (None, one.key.esp_id):
         return ()
+    if query.gpio is None and query.sensor_type is None:
+        return (one,)
     # Its type may be said by any of its names.
     return [
         series for series in find(app, one.key.esp_id, query.gpio, query.sensor_type) if series.id == one.id
