@@ -16,7 +16,8 @@ from growy.hierarchy.estate import Estate, Mail
 from growy.hierarchy.god import God
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.node import TreeNode
-from growy.hierarchy.writing import BOOT, INSTANCE
+from growy.hierarchy.starts import next_count
+from growy.hierarchy.writing import BOOT, INSTANCE, RESTORED
 from growy.model.control import Tenure
 from growy.model.errors import ChainNotFound, NodeNotFound
 from growy.model.hierarchy import GOD, ChainType, CommandChain, Node, NodeId, Ownership, Stamp
@@ -155,12 +156,12 @@ class GodNode(TreeNode[God]):
 
     async def register(self, kaiser_id: NodeId, instance: str, *, replace: bool = False) -> KaiserView:
         """Raises NodeNotFound, Duplicate."""
-        await self._order(self.core.register(kaiser_id, instance, self._moment(), replace=replace))
+        await self._order(self.core.register(kaiser_id, instance, replace=replace))
         return self.kaiser(kaiser_id)
 
     async def unregister(self, kaiser_id: NodeId, *, by: str) -> None:
         """Raises NodeNotFound."""
-        await self._order(self.core.unregister(kaiser_id, self._moment(), issued_by=by))
+        await self._order(self.core.unregister(kaiser_id, self._moment()))
 
     async def transfer(
         self, esp_id: str, from_owner: NodeId, to_owner: NodeId, *, reason: str, by: str, command_id: str = ""
@@ -251,16 +252,18 @@ async def open_god(
         await store.set_keyed(INSTANCE, instance)
 
     async def make() -> God:
+        now, restored = moment(), await store.keyed(RESTORED) is not None
         god = God(
             god_id=god_id,
             instance=instance,
-            boot=int(await store.keyed(BOOT) or 0) + 1,
+            boot=next_count(int(await store.keyed(BOOT) or 0), now.wall_ms, restored=restored),
             nodes=await store.kaisers(),
             records=await store.ownerships(),
             chains=await store.command_chains(live_only=True),
             terms=terms,
             fresh_id=lambda: f"c-{secrets.token_hex(6)}",
-            moment=moment(),
+            moment=now,
+            restored=restored,
         )
         for esp_id, version in (await store.esp_document_versions()).items():
             god.configured(esp_id, version)

@@ -19,6 +19,7 @@ from growy.intake.outcomes import IntakeStatistics
 from growy.ops.machine import disk_written_bytes, memory, resident_bytes, written_bytes
 from growy.sensors.pool import PoolStatistics
 from growy.store.statistics import StoreStatistics
+from growy.web.accounts.accounts import AccountStatistics
 from growy.web.app import App
 from growy.web.exposition import Family, counter, counters, figures, gauge, gauges, histogram
 from growy.web.health import Health
@@ -349,6 +350,18 @@ def _enhanced(said: EnhancedStatistics) -> Iterator[Family]:
     )
 
 
+def _accounts(said: AccountStatistics) -> Iterator[Family]:
+    yield gauge("growy_users", "Accounts of people.", said.users)
+    yield gauge("growy_sessions", "Logins that count now.", said.sessions)
+    yield gauge("growy_api_keys", "Keys of devices and scripts.", said.api_keys)
+    yield gauge("growy_setup_required", "1 while there is no user.", said.setup_required)
+    yield counter(
+        "growy_refusals_left_out_total",
+        "Wrong passwords, keys and the like beyond those that the audit trail has.",
+        said.refusals_left_out,
+    )
+
+
 _TELLERS: dict[type, Callable[..., Iterator[Family]]] = {
     StoreStatistics: _store,
     IntakeStatistics: _intake,
@@ -362,6 +375,7 @@ _TELLERS: dict[type, Callable[..., Iterator[Family]]] = {
     AuditStatistics: _audit,
     ProcessedStatistics: _processed,
     EnhancedStatistics: _enhanced,
+    AccountStatistics: _accounts,
 }
 _QUIET = frozenset({"broker_findings"})
 """Sentences, no figures: the doctor tells them."""
