@@ -7,7 +7,6 @@ commanded that the core has not given leave for: `tenure` is what the rest of th
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
@@ -51,8 +50,6 @@ from growy.wire import hierarchy as wire
 
 log = get_log(__name__)
 
-PATIENCE_S = 0.5
-"""An emergency does not wait for the disk any longer than that."""
 REMAKE_S = 5.0
 PROOF_S = 1.0
 LEAST_S = 0.01
@@ -198,12 +195,19 @@ class TreeNode(Generic[C]):
         return True
 
     def enqueue(self, effects: Effects) -> None:
-        """To be done, after what waits already. A fence does not wait: the disk may be what is slow."""
+        """To be done, after what waits already. Fences and emergencies do not wait: the disk may be what is slow."""
+        rest: Effects = []
         for effect in effects:
-            if isinstance(effect, Fence):
-                self._is_now(effect.esp_id, Tenure.FENCED)
-                self._estate.dropped(effect.esp_id)
-        rest: Effects = [one for one in effects if not isinstance(one, Fence)]
+            match effect:
+                case Fence():
+                    self._is_now(effect.esp_id, Tenure.FENCED)
+                    self._estate.dropped(effect.esp_id)
+                case Tell(urgent=True):
+                    self._tell(effect)
+                case StopHere():
+                    self._nursery.start_soon(self._stop_here, effect)
+                case _:
+                    rest.append(effect)
         if rest:
             self._waiting.append(rest)
             self._news.set()
@@ -261,11 +265,9 @@ class TreeNode(Generic[C]):
             return
 
     async def _carry_out(self, effects: Effects) -> None:
-        urgent = any((isinstance(one, Tell) and one.urgent) or isinstance(one, StopHere) for one in effects)
         for effect in effects:
             if isinstance(effect, Persist):
-                with trio.move_on_after(PATIENCE_S if urgent else math.inf):
-                    await self._persist(effect)
+                await self._persist(effect)
             else:
                 await self._do(effect)
 
@@ -306,8 +308,6 @@ class TreeNode(Generic[C]):
                 self._carried += self._estate.publish(esp_id, tail, payload)
             case Obey():
                 self._nursery.start_soon(self._obey, effect)
-            case StopHere():
-                self._nursery.start_soon(self._stop_here, effect)
             case ChainTimedOut(command_id=command_id):
                 self._say(wire.command_chain_timeout(), {"command_id": command_id})
             case AlternativeRoute(source=source, target=target, command_type=kind):

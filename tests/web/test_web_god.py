@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import trio
 from rig.people import api_key
@@ -365,3 +366,23 @@ async def test_the_tree_has_figures_for_prometheus(tree: Tree) -> None:
     assert kaiser["growy_tree_holdings"] == {(): 1}
     assert 0 < kaiser["growy_tree_shortest_lease_seconds"][()] <= 4
     assert kaiser["growy_tree_god_heard"] == {(): 1}
+
+
+async def test_a_stop_waits_for_no_disk(tree: Tree) -> None:
+    one = await tree.new_kaiser("kaiser_1")
+    here, there = await tree.god.new_esp(), await one.new_esp("ESP_77EE66FF")
+    await until(lambda: one.node.tenure("ESP_77EE66FF") == "ours")
+    for pi, esp in ((tree.god, here), (one, there)):
+        await pi.actuator(esp_id=esp.esp_id)
+        await pi.post(f"/api/v1/actuators/{esp.esp_id}/18/command", {"command": "ON"})
+    await until(lambda: here.outputs.on(18) and there.outputs.on(18))
+
+    holder = apsw.Connection(str(tree.folder / "god" / "growy.db"))
+    holder.execute("BEGIN IMMEDIATE")  # nothing else can be written to it
+    try:
+        with trio.fail_after(8):
+            said = await tree.god.post("/api/god/emergency_stop?wait=5", {"reason": "flood"})
+            await until(lambda: not here.outputs.on(18) and not there.outputs.on(18))
+    finally:
+        holder.close()
+    assert {node["node"]: node["proven"] for node in said["nodes"]} == {"god": True, "kaiser_1": True}
