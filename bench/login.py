@@ -1,8 +1,9 @@
 """Whether a storm of logins holds an emergency stop up: Argon2 takes tens of milliseconds of a processor for each.
 
 `python -m bench.login [STOPS]`. The delay from asking for a stop until its answer - by then it is on the disk - without
-logins, and with as many as growyd takes: four who log in with wrong passwords over the port, and four administrators
-who set passwords through the socket, which no limit on attempts holds back.
+logins, and with as many as growyd takes: four who log in rightly through the socket, which is a forced write each,
+four who try wrong passwords over the port, and four administrators who set passwords, which no limit on attempts holds
+back.
 """
 
 from __future__ import annotations
@@ -68,11 +69,12 @@ def main() -> None:
         mosquitto() as port,
         Growyd(port, folder) as growyd,
     ):
-        status, said = Asker(growyd.socket).post(
-            "/api/v1/users", {"username": "grower", "password": PASSWORD, "role": "operator"}
-        )
-        if status != 201:
-            raise SystemExit(said.decode())
+        for name in ("ann", "grower"):
+            status, said = Asker(growyd.socket).post(
+                "/api/v1/users", {"username": name, "password": PASSWORD, "role": "operator"}
+            )
+            if status != 201:
+                raise SystemExit(said.decode())
         user = json.loads(said)["id"]
         quiet = tell("no logins", stops(growyd.socket, count))
         storm = python("-m", "bench.login", "storm", growyd.socket, str(growyd.web_port), str(user))
@@ -96,7 +98,7 @@ def storm(path: str, port: int, user: str) -> None:
         while not over.is_set():
             wrong = {"username": "grower", "password": "not the password"}
             status, _ = asker.post("/api/v1/auth/login", wrong)
-            answers[f"login {status}"] += 1
+            answers[f"wrong login {status}"] += 1
             over.wait(0.05 if status == 429 else 0)
 
     def set_password() -> None:
@@ -105,7 +107,15 @@ def storm(path: str, port: int, user: str) -> None:
             status, _ = asker.post(f"/api/v1/users/{user}/reset-password", {"new_password": PASSWORD})
             answers[f"password {status}"] += 1
 
-    threads = [threading.Thread(target=one) for one in (log_in, set_password) for _ in range(STORM)]
+    def log_in_rightly() -> None:
+        asker = Asker(path)
+        while not over.is_set():
+            status, _ = asker.post("/api/v1/auth/login", {"username": "ann", "password": PASSWORD})
+            answers[f"right login {status}"] += 1
+            over.wait(0.05 if status == 429 else 0)
+
+    kinds = (log_in, log_in_rightly, set_password)
+    threads = [threading.Thread(target=one) for one in kinds for _ in range(STORM)]
     begin = time.perf_counter()
     for one in threads:
         one.start()

@@ -130,7 +130,7 @@ async def run_daemon(
     # The disk's threads wait that long for the interpreter at each step of a commit while trio's is busy. Python's
     # 5 ms would make an emergency stop wait for several of them.
     sys.setswitchinterval(SWITCH_S)
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with trio.open_signal_receiver(*heard_signals()) as signals:
         await _run(config, on_committed, settings_file, signals, task_status)
 
 
@@ -161,7 +161,7 @@ async def _run(
                 await doors.start(daemon.processed.run)
             doors.start_soon(daemon.status.repeat, partial(daemon.link.publish, retain=True))
             doors.start_soon(daemon.survey.run)
-            doors.start_soon(stop_on_signal, signals, daemon.stop)
+            doors.start_soon(obey_signals, signals, daemon)
             notifier = Notifier.from_environ(os.environ)
             doors.start_soon(daemon.watchdog.pulse, "writer", daemon.store.ping)
             doors.start_soon(daemon.watchdog.pulse, "workers", daemon.pool.ping)
@@ -392,7 +392,19 @@ def one_line(daemon: Daemon) -> str:
     return f"{stopped}{broker}, {fleet.online} of {fleet.devices} devices online, {control.on} actuators on"
 
 
-async def stop_on_signal(signals: AsyncIterator[int], stop: trio.Event) -> None:
-    async for _ in signals:
-        stop.set()
-        return
+def heard_signals() -> tuple[signal.Signals, ...]:
+    """SIGHUP means `look at the certificate` to a service, and the end to what runs in a terminal that is closed."""
+    ending = (signal.SIGTERM, signal.SIGINT)
+    in_terminal = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+    if in_terminal or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return ending
+    return (*ending, signal.SIGHUP)
+
+
+async def obey_signals(signals: AsyncIterator[int], daemon: Daemon) -> None:
+    async for one in signals:
+        if one == signal.SIGHUP:
+            daemon.web.look_at_certificate()
+        else:
+            daemon.stop.set()
+            return

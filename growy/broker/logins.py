@@ -143,6 +143,11 @@ class BrokerLogins:
             raise OwnLogin(f"growyd itself logs in to the broker as {username}: it would be shut out")
         return await self._change(username, partial(self._disabling, username), by, enabled=False)
 
+    @property
+    def in_use(self) -> bool:
+        """The login that was set up last has not been taken away. Of what is remembered: reads no file."""
+        return self._remembered is not None and self._remembered.enabled
+
     async def status(self) -> LoginStatus:
         """What was set up last, and whether it is still so."""
         last, exists, names = self._remembered, False, None

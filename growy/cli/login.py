@@ -40,12 +40,12 @@ def logout(url: str, everywhere: bool) -> None:
     from growy.cli.client import Daemon, HttpPlace
 
     place = HttpPlace.parse(url)
-    if logins.of(str(place)) is None:
+    if (kept := logins.of(str(place))) is None:
         click.echo(f"Nobody is logged in at {place}")
         return
     try:
         with Daemon([place], chosen=True) as daemon:
-            daemon.post("/api/v1/auth/logout", {"all_devices": everywhere})
+            daemon.post("/api/v1/auth/logout", {"all_devices": everywhere, "refresh_token": kept.refresh})
     finally:
         logins.keep(str(place), None)
     click.echo(f"Logged out at {place}")

@@ -54,6 +54,8 @@ def status(
         return
     with find_daemon(config_file, socket, url) as daemon:
         answer = daemon.get("/api/v1/statistics")
+        accounts = answer["parts"].get("accounts") or {}
+        first = daemon.get("/api/v1/auth/status") if accounts.get("setup_required") else {}
     health: Mapping[str, Any] = answer["health"]
     if as_json:
         print_json(answer)
@@ -64,6 +66,11 @@ def status(
         )
         for cause in health["causes"]:
             click.echo(f"  ! {shown(cause['message'])}")
+        if first.get("setup_required"):
+            code = f"the setup code {first['setup_code']}" if "setup_code" in first else "the code in its log"
+            click.echo(
+                f"  no user yet: `growyd user add NAME` makes the first; so does a browser, with {code}"
+            )
         click.echo()
         print_table(("part", "figure", "value"), figures(answer["parts"]))
     if health["status"] != "healthy":

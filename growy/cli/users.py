@@ -113,16 +113,27 @@ def role(config_file: Path | None, socket: Path | None, url: str | None, name: s
     with find_daemon(config_file, socket, url) as daemon:
         changed = daemon.patch(f"{USERS}/{_find(daemon, name)['id']}", {"role": new_role})
     click.echo(f"{changed['username']} is {changed['role']}")
+    _tell_keys("their keys that may do more (growyd key rm)", changed["keys_beyond"])
 
 
 @user.command()
 @click.argument("name")
+@click.option("--with-keys", is_flag=True, help="And the API keys that the user made.")
 @daemon_options
-def rm(config_file: Path | None, socket: Path | None, url: str | None, name: str) -> None:
-    """Delete an account. What the user did stays in the audit trail."""
+def rm(config_file: Path | None, socket: Path | None, url: str | None, name: str, with_keys: bool) -> None:
+    """Delete an account. What the user did stays in the audit trail, and keys that the user made go on counting."""
     with find_daemon(config_file, socket, url) as daemon:
-        gone = daemon.delete(f"{USERS}/{_find(daemon, name)['id']}")
+        gone = daemon.delete(f"{USERS}/{_find(daemon, name)['id']}", {"with_keys": str(with_keys)})
     click.echo(f"{gone['username']} is gone")
+    _tell_keys("their keys that count no longer", gone["keys_removed"])
+    _tell_keys("their keys that go on counting (growyd key rm)", gone["keys_left"])
+
+
+def _tell_keys(which: str, names: list[str]) -> None:
+    from growy.cli.output import shown
+
+    if names:
+        click.echo(f"{which}: {', '.join(shown(name) for name in names)}")
 
 
 def _find(daemon: Daemon, name: str) -> Any:

@@ -206,3 +206,6 @@ class WebFacts:
     port: int
     loopback: bool
     tls: bool = False
+    users: int | None = None
+    """None: growyd does not run, so nobody has counted."""
+    api_keys: int = 0

@@ -130,3 +130,18 @@ def web(facts: WebFacts) -> Iterator[Finding]:
         )
     else:
         yield green("web", "web_exposed", f"HTTPS on {where}")
+    if facts.users is not None:
+        yield _users(facts.users, facts.api_keys)
+
+
+def _users(users: int, api_keys: int) -> Finding:
+    if users:
+        return green("users", "no_user", f"Users: {users}")
+    if api_keys:
+        return green("users", "no_user", "No user, only API keys; growyd user add NAME makes the first user")
+    return amber(
+        "users",
+        "no_user",
+        "There is no user yet: nobody can log in over HTTP",
+        "sudo -u growy growyd user add NAME; or a browser, with the setup code that growyd status shows",
+    )

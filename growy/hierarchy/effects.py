@@ -28,10 +28,14 @@ class Persist:
     chains: tuple[CommandChain, ...] = ()
     boot: int | None = None
     """How often this node has started."""
+    settled: bool = False
+    """What a restore may have forgotten is over: the next start need not be told of it."""
     god_instance: str | None = None
     """The God that a Kaiser follows from now on."""
     documents: Documents | None = None
     """What the rules of a device need."""
+    dropped: tuple[str, ...] = ()
+    """Devices whose documents are not needed any more."""
 
 
 @attrs.frozen(slots=True)

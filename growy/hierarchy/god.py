@@ -9,16 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-import msgspec
-
-from growy.hierarchy import reports, transfers
+from growy.hierarchy import reports, roster, transfers
 from growy.hierarchy.chains import Chains
-from growy.hierarchy.effects import AlternativeRoute, Effects, Note, Persist, StopHere, Take, Tell
+from growy.hierarchy.effects import Effects, Persist, StopHere, Take, Tell
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.realm import Realm, TransferPlan
 from growy.hierarchy.relay import Relay
-from growy.model.audit import AuditSeverity
-from growy.model.errors import Duplicate, GrowyError, Invalid, NodeNotFound
+from growy.hierarchy.wishes import Wishes
 from growy.model.handover import HandedOver
 from growy.model.hierarchy import (
     GOD,
@@ -27,14 +24,12 @@ from growy.model.hierarchy import (
     Epoch,
     Node,
     NodeId,
-    NodeState,
     Ownership,
     Stamp,
 )
 from growy.model.time import Moment
 from growy.model.tree_messages import (
     ChainResponse,
-    CrossResponse,
     Pass,
     Passed,
     PassRequest,
@@ -48,8 +43,6 @@ from growy.model.tree_messages import (
 )
 
 TICK_S = 1.0
-REASON_FAILOVER = "failover"
-REASON_UNREGISTERED = "unregistered"
 
 
 class God:
@@ -57,7 +50,8 @@ class God:
 
     Args:
         instance: of this installation, made once and never copied.
-        boot: one more than ever stood on the disk; it is written before anything is sent.
+        boot: `starts.next_count` of what stood on the disk; it is written before anything is sent.
+        restored: what is on the disk is an old copy, and no `Persist` has said `settled` since it was put there.
         nodes, records, chains: from the disk; of the chains those that have not ended.
         fresh_id: makes ids of command chains that nobody named.
     """
@@ -74,6 +68,7 @@ class God:
         terms: Terms,
         fresh_id: Callable[[], str],
         moment: Moment,
+        restored: bool = False,
     ) -> None:
         self._terms = terms
         self._fresh_id = fresh_id
@@ -84,12 +79,14 @@ class God:
             boot=boot,
             nodes=nodes,
             records=records,
+            restored=restored,
             moment=moment,
         )
+        self._restored = restored
         chains = list(chains)
         self._moving = [one for one in chains if one.step is not None]
         self._chains = Chains(god_id, instance, [one for one in chains if one.step is None], moment)
-        self._petitions: set[tuple[NodeId, str]] = set()
+        self._wishes = Wishes(self._realm, self._chains, fresh_id)
         self.relay = Relay(terms, boot)
         self._tick_at = moment.clock
 
@@ -130,7 +127,7 @@ class God:
     def start(self, moment: Moment) -> Effects:
         """First of all."""
         realm = self._realm
-        out: Effects = [Persist(boot=realm.boot)]
+        out: Effects = [Persist(boot=realm.boot, records=self.records if self._restored else ())]
         for chain in self._moving:
             transfers.resume(realm, chain, moment, out)
         for record in realm.owned_by(GOD):
@@ -145,12 +142,13 @@ class God:
         realm = self._realm
         if moment.clock >= self._tick_at:
             self._tick_at = moment.clock + TICK_S
-            self._presence(moment, out)
+            roster.presence(realm, self._fresh_id, moment, out)
+            self._take(moment, out)
             for transfer in list(realm.transfers.values()):
                 transfers.advance(realm, transfer, moment, out)
-            self._leaving(moment, out)
+            self._removed(moment, out)
             for late in self._chains.tick(moment, out):
-                self._carried(late, success=False, message="time-out", out=out)
+                self._wishes.carried(late, success=False, message="time-out", out=out)
         out += self.relay.tick(moment.clock)
         return self._done(out)
 
@@ -164,11 +162,13 @@ class God:
             case ChainResponse():
                 ended = self._chains.heard(sender, message, moment, out)
                 if ended is not None:
-                    self._carried(ended, success=bool(message.success), message=message.message, out=out)
+                    self._wishes.carried(
+                        ended, success=bool(message.success), message=message.message, out=out
+                    )
             case Petition():
-                self._petitioned(sender, message, moment, out)
+                self._wishes.petitioned(sender, message, moment, out)
             case Reroute():
-                self._rerouted(sender, message, moment, out)
+                self._wishes.rerouted(sender, message, moment, out)
             case PassRequest():
                 out.append(Tell(sender, self._pass(sender, message, moment.clock)))
             case Pass():
@@ -205,8 +205,9 @@ class God:
         return self._done(out)
 
     def found(self, esp_id: str, moment: Moment) -> Effects:
-        """A device was heard on God's own broker."""
+        """A device has begun a session on God's own broker."""
         out: Effects = []
+        self.relay.arrived(esp_id)
         reports.found(self._realm, esp_id, GOD, moment, out)
         return self._done(out)
 
@@ -217,30 +218,10 @@ class God:
     # --- ordered by people ----------------------------------------------------------------------------------------
 
     def add(self, node: Node, moment: Moment) -> Effects:
-        """A new Kaiser, or what is to be changed about one.
+        """A new Kaiser, or what is to be changed about one. Raises Invalid: its id or its stand-in cannot be."""
+        return roster.add(self._realm, node, moment)
 
-        Raises:
-            Invalid: its id is God's, or its stand-in is itself.
-        """
-        if node.kaiser_id == GOD:
-            raise Invalid("A Kaiser cannot be called god")
-        if node.stand_in == node.kaiser_id:
-            raise Invalid(f"{node.kaiser_id} cannot stand in for itself")
-        known = self._realm.nodes.get(node.kaiser_id)
-        if known is not None:
-            node = msgspec.structs.replace(
-                node,
-                instance=known.instance,
-                state=known.state,
-                last_heartbeat_ms=known.last_heartbeat_ms,
-                created_ms=known.created_ms,
-            )
-        else:
-            node = msgspec.structs.replace(node, created_ms=moment.wall_ms)
-        self._realm.nodes[node.kaiser_id] = node
-        return [Persist(nodes=(node,))]
-
-    def register(self, kaiser_id: NodeId, instance: str, moment: Moment, *, replace: bool = False) -> Effects:
+    def register(self, kaiser_id: NodeId, instance: str, *, replace: bool = False) -> Effects:
         """Bind a Kaiser's id to an installation.
 
         Args:
@@ -250,26 +231,13 @@ class God:
             NodeNotFound.
             Duplicate: another installation is bound.
         """
-        node = self._node(kaiser_id)
-        if node.instance not in ("", instance) and not replace:
-            raise Duplicate(
-                f"Another installation is registered as {kaiser_id}",
-                cure="Choose another kaiser_id, or replace it if it is gone for good",
-            )
-        node = msgspec.structs.replace(node, instance=instance)
-        self._realm.nodes[kaiser_id] = node
-        return [Persist(nodes=(node,))]
+        return roster.register(self._realm, kaiser_id, instance, replace)
 
-    def unregister(self, kaiser_id: NodeId, moment: Moment, *, issued_by: str = "") -> Effects:
-        """Its devices come back to God one by one; when none is left, it is removed.
-
-        Raises:
-            NodeNotFound.
-        """
-        node = msgspec.structs.replace(self._node(kaiser_id), state=NodeState.LEAVING)
-        self._realm.nodes[kaiser_id] = node
-        out: Effects = [Persist(nodes=(node,))]
-        self._leaving(moment, out)
+    def unregister(self, kaiser_id: NodeId, moment: Moment) -> Effects:
+        """Its devices come back to God one by one; when none is left, it is removed. Raises NodeNotFound."""
+        out: Effects = []
+        roster.leave(self._realm, kaiser_id, out)
+        self._removed(moment, out)
         return self._done(out)
 
     def transfer(
@@ -307,7 +275,7 @@ class God:
             transfers.cancel(self._realm, transfer, moment, out)
         else:
             ended = self._chains.cancel(command_id, moment, out)
-            self._carried(ended, success=False, message="cancelled", out=out)
+            self._wishes.carried(ended, success=False, message="cancelled", out=out)
         return self._done(out)
 
     def command(
@@ -322,7 +290,7 @@ class God:
         issued_by: str = "",
     ) -> Effects:
         """Have a Kaiser do something. Raises NodeNotFound."""
-        self._node(kaiser_id)
+        roster.node_of(self._realm, kaiser_id)
         out: Effects = []
         self._chains.open(command_id, kaiser_id, kind, data, moment, out, esp_id=esp_id, issued_by=issued_by)
         return self._done(out)
@@ -337,7 +305,7 @@ class God:
             targets = list(self._realm.nodes)
         for kaiser_id in targets:
             assert kaiser_id is not None
-            self._node(kaiser_id)
+            roster.node_of(self._realm, kaiser_id)
             self._chains.open(
                 f"{incident}:{kaiser_id}",
                 kaiser_id,
@@ -356,130 +324,20 @@ class God:
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
-    def _node(self, kaiser_id: NodeId) -> Node:
-        node = self._realm.nodes.get(kaiser_id)
-        if node is None:
-            raise NodeNotFound(f"There is no Kaiser {kaiser_id}", cure="Add it first")
-        return node
-
-    def _presence(self, moment: Moment, out: Effects) -> None:
-        """Who has been silent for so long that it holds nothing any more: its devices go to whoever stands in."""
+    def _take(self, moment: Moment, out: Effects) -> None:
+        """After a restore: what is God's own, when nobody else can be acting on it any more."""
         realm = self._realm
-        for kaiser_id in list(realm.nodes):
-            node, seen = realm.nodes[kaiser_id], realm.seen.get(kaiser_id)
-            if seen is None or moment.clock < seen.clock + self._terms.silence_s:
-                continue
-            if node.state is NodeState.ONLINE:
-                node = msgspec.structs.replace(node, state=NodeState.OFFLINE)
-                realm.nodes[node.kaiser_id] = node
-                out.append(Persist(nodes=(node,)))
-                out.append(
-                    Note(
-                        event_type="kaiser_offline",
-                        message=f"Kaiser {node.kaiser_id} is silent; whatever it owned, it has let go of",
-                        source_id=node.kaiser_id,
-                        severity=AuditSeverity.WARNING,
-                    )
-                )
-            if node.failover or node.state is NodeState.LEAVING:
-                for record in realm.owned_by(node.kaiser_id):
-                    if record.esp_id not in realm.transfers:
-                        self._fail_over(record, node, moment, out)
+        for esp_id in [one for one in realm.untaken if moment.clock >= realm.disputed.get(one, -math.inf)]:
+            realm.untaken.discard(esp_id)
+            if realm.commands(esp_id):
+                out.append(Take(esp_id=esp_id, epoch=realm.records[esp_id].epoch, state=None))
+        if self._restored and moment.clock >= realm.quarantine:
+            self._restored = False
+            out.append(Persist(settled=True))
 
-    def _fail_over(self, record: Ownership, node: Node, moment: Moment, out: Effects) -> None:
-        to = node.stand_in if node.state is not NodeState.LEAVING else GOD
-        stand_in = realm_node = self._realm.nodes.get(to)
-        if to != GOD and (
-            stand_in is None
-            or realm_node is None
-            or stand_in.state is not NodeState.ONLINE
-            or self._realm.load_of(to) >= stand_in.max_esps
-        ):
-            to = GOD
-        plan = TransferPlan(from_owner=record.owner, to_owner=to, reason=REASON_FAILOVER, forced=True)
-        transfers.begin(
-            self._realm, self._fresh_id(), record.esp_id, plan, moment, out, kind=ChainType.FAILOVER
-        )
-
-    def _leaving(self, moment: Moment, out: Effects) -> None:
-        realm = self._realm
-        for node in [one for one in realm.nodes.values() if one.state is NodeState.LEAVING]:
-            owned = realm.owned_by(node.kaiser_id)
-            for record in owned:
-                if record.esp_id not in realm.transfers:
-                    plan = TransferPlan(from_owner=node.kaiser_id, to_owner=GOD, reason=REASON_UNREGISTERED)
-                    transfers.begin(realm, self._fresh_id(), record.esp_id, plan, moment, out)
-            bound_for_it = any(one.plan.to_owner == node.kaiser_id for one in realm.transfers.values())
-            if not realm.owned_by(node.kaiser_id) and not bound_for_it:
-                del realm.nodes[node.kaiser_id]
-                realm.seen.pop(node.kaiser_id, None)
-                self._chains.node_gone(node.kaiser_id, moment, out)
-                out.append(Persist(removed_nodes=(node.kaiser_id,)))
-                out.append(
-                    Note(
-                        event_type="kaiser_removed",
-                        message=f"Kaiser {node.kaiser_id} is no longer registered",
-                        source_id=node.kaiser_id,
-                    )
-                )
-
-    def _petitioned(self, sender: NodeId, petition: Petition, moment: Moment, out: Effects) -> None:
-        record = self._realm.records.get(petition.esp_id)
-        key = (sender, petition.petition_id)
-        if record is None or sender not in self._realm.nodes or key in self._petitions:
-            return
-        self._petitions.add(key)
-        plan = TransferPlan(
-            from_owner=record.owner,
-            to_owner=petition.to_owner,
-            reason=petition.reason or "petition",
-            wisher=sender,
-        )
-        try:
-            transfers.begin(
-                self._realm,
-                self._fresh_id(),
-                petition.esp_id,
-                plan,
-                moment,
-                out,
-                issued_by=f"kaiser:{sender}",
-            )
-        except GrowyError as error:
-            out.append(
-                Note(
-                    event_type="ownership_conflict",
-                    message=f"{sender} wanted {petition.esp_id} to go to {petition.to_owner}: {error}",
-                    source_id=petition.esp_id,
-                    severity=AuditSeverity.WARNING,
-                    details=error.details,
-                )
-            )
-
-    def _rerouted(self, sender: NodeId, message: Reroute, moment: Moment, out: Effects) -> None:
-        """What two Kaisers could not settle directly."""
-        chain_id = f"{sender}/{message.command_id}"
-        if sender not in self._realm.nodes or any(one.command_id == chain_id for one in self._chains.live):
-            return
-        if message.target not in self._realm.nodes:
-            gone = f"there is no Kaiser {message.target}"
-            out.append(
-                Tell(sender, CrossResponse(command_id=message.command_id, success=False, message=gone))
-            )
-            return
-        out.append(AlternativeRoute(source=sender, target=message.target, command_type=message.command_type))
-        data = {"source_kaiser": sender, "command_type": message.command_type, "data": dict(message.data)}
-        self._chains.open(chain_id, message.target, ChainType.CROSS_KAISER, data, moment, out)
-
-    def _carried(self, chain: CommandChain, *, success: bool, message: str, out: Effects) -> None:
-        """A command that God carried from one Kaiser to another has ended."""
-        if chain.command_type is not ChainType.CROSS_KAISER:
-            return
-        source, _, command_id = chain.command_id.partition("/")
-        response = CrossResponse(
-            command_id=command_id, success=success, message=message, data=chain.response_data
-        )
-        out.append(Tell(source, response))
+    def _removed(self, moment: Moment, out: Effects) -> None:
+        for kaiser_id in roster.leaving(self._realm, self._fresh_id, moment, out):
+            self._chains.node_gone(kaiser_id, moment, out)
 
     def _pass(self, home: NodeId, request: PassRequest, now: float) -> Pass:
         realm = self._realm

@@ -16,7 +16,8 @@ from growy.hierarchy.leases import Terms
 from growy.hierarchy.node import TreeNode
 from growy.hierarchy.node_events import CHAIN_EVENT, chain_event
 from growy.hierarchy.observed import KaiserView, NodeProof, Observed
-from growy.hierarchy.writing import BOOT, INSTANCE
+from growy.hierarchy.starts import next_count
+from growy.hierarchy.writing import BOOT, INSTANCE, RESTORED
 from growy.model.audit import AuditEntry, AuditSource
 from growy.model.control import Tenure
 from growy.model.errors import ChainEnded, ChainNotFound, Duplicate, Invalid, NodeNotFound
@@ -248,7 +249,7 @@ class GodNode(TreeNode[God]):
                 f"{kaiser_id} cannot be replaced: the installation that is registered so is heard, or was just now",
                 cure="Switch it off, and try again when it is offline",
             )
-        await self._order(self.core.register(kaiser_id, instance, self._moment(), replace=replace))
+        await self._order(self.core.register(kaiser_id, instance, replace=replace))
         self._ordered(
             "kaiser_registered", kaiser_id, f"Kaiser {kaiser_id} was registered", by, replace=replace
         )
@@ -256,7 +257,7 @@ class GodNode(TreeNode[God]):
 
     async def unregister(self, kaiser_id: NodeId, *, by: str) -> None:
         """Raises NodeNotFound."""
-        await self._order(self.core.unregister(kaiser_id, self._moment(), issued_by=by))
+        await self._order(self.core.unregister(kaiser_id, self._moment()))
         self._ordered("kaiser_leaving", kaiser_id, f"Kaiser {kaiser_id} is to be unregistered", by)
 
     async def gone(self, kaiser_id: NodeId, timeout_s: float) -> None:
@@ -379,16 +380,18 @@ async def open_god(
         await store.set_keyed(INSTANCE, instance)
 
     async def make() -> God:
+        now, restored = moment(), await store.keyed(RESTORED) is not None
         god = God(
             god_id=god_id,
             instance=instance,
-            boot=int(await store.keyed(BOOT) or 0) + 1,
+            boot=next_count(int(await store.keyed(BOOT) or 0), now.wall_ms, restored=restored),
             nodes=await store.kaisers(),
             records=await store.ownerships(),
             chains=await store.command_chains(live_only=True),
             terms=terms,
             fresh_id=lambda: f"c-{secrets.token_hex(6)}",
-            moment=moment(),
+            moment=now,
+            restored=restored,
         )
         for esp_id, version in (await store.esp_document_versions()).items():
             god.configured(esp_id, version)

@@ -1,7 +1,7 @@
 """The devices that a Kaiser owns, is about to own, or lets go of: one small state machine each. Pure.
 
-A hold is of one epoch. Under an epoch that was let go of, nothing is ever done again; under one whose lease has run out,
-nothing until there is a new lease.
+A hold is of one epoch. Under an epoch that was let go of, nothing is ever done again; under one whose lease has run
+out, nothing until there is a new lease.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from growy.hierarchy.leases import Terms
 from growy.hierarchy.passes import Passes
 from growy.model.handover import HandedOver
 from growy.model.hierarchy import GOD, Epoch, NodeId, Stamp
-from growy.model.tree_messages import Ask, Offer, Pass, Passed, PassRequest, Released, Revoke, Withdraw
+from growy.model.tree_messages import Ask, Grant, Offer, Pass, Passed, PassRequest, Released, Revoke, Withdraw
 
 WITHDRAW_AGAIN_S = 1.0
 
@@ -44,7 +44,7 @@ class Hold:
     until: float = -math.inf
     """The end of the lease."""
     state: HandedOver | None = None
-    """Of an offer: what the former owner left. Of a release: what we leave."""
+    """Of a release: what we leave. Of an offer after it: what we left."""
     adopted: bool = False
     withdraw_at: float = -math.inf
 
@@ -62,6 +62,8 @@ class Holds:
         self._boot = boot
         self._number = 0
         self._holds: dict[str, Hold] = {}
+        self._over: dict[str, Epoch] = {}
+        """Up to this epoch the device is nothing to us any more, whatever old offers and grants are still under way."""
         self.passes = Passes(terms, now)
 
     # --- asked ----------------------------------------------------------------------------------------------------
@@ -135,40 +137,42 @@ class Holds:
     def offered(self, offer: Offer, out: Effects) -> bool:
         """Whether there is something new to ask for."""
         hold = self._holds.get(offer.esp_id)
-        if hold is not None and hold.epoch > offer.epoch:
+        if offer.epoch <= self._over.get(offer.esp_id, 0) or (hold is not None and hold.epoch > offer.epoch):
             return False
         if hold is not None and hold.epoch == offer.epoch:
             hold.home = offer.home
             changed = hold.phase is Phase.OFFERED and hold.version != offer.version
             hold.version = offer.version
-            if hold.phase is Phase.OFFERED and offer.state is not None:
-                hold.state = offer.state
             return changed
-        state = offer.state
+        state = None
         if hold is not None:
-            # A new epoch for the same node: a hand-over that was taken back. What it left is what it finds.
-            state = state or (hold.state if hold.phase is Phase.RELEASED else None)
+            # The very next epoch for the same node: a hand-over that was taken back. What it left is what it finds.
+            back = hold.phase is Phase.RELEASED and offer.epoch == hold.epoch + 1
+            state = hold.state if back else None
             self._let_go(offer.esp_id, hold, out)
         self._holds[offer.esp_id] = Hold(
             offer.epoch, Phase.OFFERED, home=offer.home, version=offer.version, state=state
         )
         return True
 
-    def granted(self, esp_id: str, epoch: Epoch, until: float, now: float, out: Effects) -> bool:
+    def granted(self, grant: Grant, until: float, now: float, out: Effects) -> bool:
         """A lease until then, by this node's clock. Whether the device is ours only now."""
+        esp_id, epoch = grant.esp_id, grant.epoch
         hold = self._holds.get(esp_id)
         if hold is None or hold.epoch != epoch or hold.phase not in (Phase.OFFERED, Phase.HELD, Phase.FENCED):
             return False
-        hold.until = max(hold.until, until)
+        hold.until, hold.home = max(hold.until, until), grant.home
         if hold.phase is Phase.HELD or now >= hold.until - self._terms.fence_s:
             return False
-        state = hold.state if hold.phase is Phase.OFFERED else None
+        state = (grant.state or hold.state) if hold.phase is Phase.OFFERED else None
         hold.phase, hold.state, hold.adopted = Phase.HELD, None, False
         out.append(Take(esp_id=esp_id, epoch=epoch, state=state))
         return True
 
     def revoked(self, revoke: Revoke, now: float, out: Effects) -> bool:
         """God wants it back. Whether it is let go of by this, which God should hear."""
+        if revoke.epoch <= self._over.get(revoke.esp_id, 0):
+            return False
         hold = self._holds.get(revoke.esp_id)
         if hold is None or hold.epoch < revoke.epoch:
             # Of an earlier life of this node, or an offer that was never heard. Passes may be about all the same.
@@ -185,6 +189,7 @@ class Holds:
 
     def ended(self, esp_id: str, epoch: Epoch, out: Effects) -> None:
         """This epoch and all before it are over; another may have begun elsewhere."""
+        self._over[esp_id] = max(self._over.get(esp_id, 0), epoch)
         hold = self._holds.get(esp_id)
         if hold is not None and hold.epoch <= epoch:
             self._let_go(esp_id, hold, out)

@@ -67,7 +67,7 @@ class Kaiser:
     """Trio thread only.
 
     Args:
-        boot: one more than ever stood on the disk; it is written before anything is sent.
+        boot: `starts.next_count` of what stood on the disk; it is written before anything is sent.
         god_instance: the God that it follows, from the disk; empty: it has not met it yet.
         prepared: device -> version of the documents on the disk.
     """
@@ -91,7 +91,6 @@ class Kaiser:
         self._boot = boot
         self._terms = terms
         self._prepared = dict(prepared)
-        self._wanted: dict[str, str] = {}
         self._number = 0
         self._made: dict[int, float] = {}
         """When each report was made: what it is answered with counts from then."""
@@ -117,7 +116,7 @@ class Kaiser:
 
     def start(self, moment: Moment) -> Effects:
         """First of all."""
-        return [Persist(boot=self._boot), self._report(moment)]
+        return [Persist(boot=self._boot, settled=True), self._report(moment)]
 
     def tick(self, moment: Moment) -> Effects:
         """Due at `next_due`; later is safe, but late."""
@@ -169,7 +168,8 @@ class Kaiser:
         return [self._report(moment)] if self.holds.adopted(esp_id, epoch) else []
 
     def found(self, esp_id: str, moment: Moment) -> Effects:
-        """A device was heard on this node's broker."""
+        """A device has begun a session on this node's broker."""
+        self.relay.arrived(esp_id)
         if (
             esp_id in self._found
             or self.holds.home(esp_id) == self.identity.kaiser_id
@@ -262,22 +262,22 @@ class Kaiser:
             news |= self.holds.revoked(revoke, now, out)
         for offer in orders.offers:
             news |= self.holds.offered(offer, out)
-            if offer.home == self.identity.kaiser_id:
-                self._found.discard(offer.esp_id)
         made = self._made.get(orders.reply_to.number) if orders.reply_to.boot == self._boot else None
         for grant in orders.grants:
-            if made is not None and self.holds.granted(
-                grant.esp_id, grant.epoch, made + grant.lease_s, now, out
-            ):
+            if made is not None and self.holds.granted(grant, made + grant.lease_s, now, out):
                 self.relay.ours(grant.esp_id, grant.epoch)
                 news = True
         if orders.reply_to > self._newest:
             # What says how things stand, and not what has happened, counts only if it is the newest.
             self._newest = orders.reply_to
-            self._wanted = {one.esp_id: one.version for one in orders.prepare}
+            needless = self._prepared.keys() - {one.esp_id for one in orders.prepare}
+            if needless:
+                self._prepared = {key: value for key, value in self._prepared.items() if key not in needless}
+                out.append(Persist(dropped=tuple(sorted(needless))))
             self.peers = frozenset(orders.peers)
             self.relay.owners_are({one.esp_id: (one.owner, one.epoch) for one in orders.away})
             self._found -= {one.esp_id for one in orders.away}
+            self._found = {one for one in self._found if self.holds.home(one) != self.identity.kaiser_id}
         if news:
             out.append(self._report(moment))
 
@@ -315,7 +315,6 @@ class Kaiser:
         self._made[self._number] = moment.clock
         self._made.pop(self._number - REPORTS_KEPT, None)
         self._report_at = moment.clock + self._terms.report_s
-        told = {*self._wanted, *self.holds.esp_ids} & self._prepared.keys()
         return Tell(
             GOD,
             Report(
@@ -327,7 +326,8 @@ class Kaiser:
                 asks=self.holds.asks(self._prepared),
                 released=self.holds.released(),
                 prepared=tuple(
-                    Prepared(esp_id=esp_id, version=self._prepared[esp_id]) for esp_id in sorted(told)
+                    Prepared(esp_id=esp_id, version=version)
+                    for esp_id, version in sorted(self._prepared.items())
                 ),
                 found=tuple(sorted(self._found)),
             ),

@@ -13,7 +13,8 @@ from growy.hierarchy.estate import Estate, Mail
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.node import TreeNode
-from growy.hierarchy.writing import BOOT, GOD_INSTANCE, INSTANCE
+from growy.hierarchy.starts import next_count
+from growy.hierarchy.writing import BOOT, GOD_INSTANCE, INSTANCE, RESTORED
 from growy.model.control import Tenure
 from growy.model.hierarchy import GOD, NodeId, Stamp
 from growy.model.time import Moment
@@ -178,13 +179,14 @@ async def open_kaiser(
     identity = Identity(kaiser_id=kaiser_id, instance=instance, god_id=god_id)
 
     async def make() -> Kaiser:
+        now, restored = moment(), await store.keyed(RESTORED) is not None
         return Kaiser(
             identity,
-            boot=int(await store.keyed(BOOT) or 0) + 1,
+            boot=next_count(int(await store.keyed(BOOT) or 0), now.wall_ms, restored=restored),
             god_instance=await store.keyed(GOD_INSTANCE) or "",
             prepared=await store.esp_document_versions(),
             terms=terms,
-            moment=moment(),
+            moment=now,
         )
 
     node = KaiserNode(

@@ -36,11 +36,10 @@ from growy.hierarchy.effects import (
 from growy.hierarchy.estate import Estate, Mail
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Kaiser
-from growy.hierarchy.node_events import EVENTS, NodeStatistics, subject
+from growy.hierarchy.node_events import EVENTS, NodeStatistics, entry_of, event_of
 from growy.hierarchy.writing import batch_of, facts_of
-from growy.model.audit import AuditEntry
 from growy.model.control import Tenure
-from growy.model.errors import GrowyError, StoreError, WireError
+from growy.model.errors import GrowyError, StoreError, StoreUnavailable, WireError
 from growy.model.hierarchy import GOD, NodeId, Stamp
 from growy.model.time import Moment
 from growy.model.tree_messages import Documents, RelayAnswer, RelayCommand, RelayUp, TreeMessage
@@ -51,6 +50,7 @@ from growy.wire import hierarchy as wire
 log = get_log(__name__)
 
 REMAKE_S = 5.0
+SETTLE_S = 10.0
 PROOF_S = 1.0
 LEAST_S = 0.01
 HEARTBEAT = "system/heartbeat"
@@ -213,9 +213,14 @@ class TreeNode(Generic[C]):
             self._news.set()
 
     async def settled(self) -> None:
-        """Everything that was wanted until now is done."""
-        while self._waiting:
-            await self._done.wait()
+        """Everything that was wanted until now is done. Raises StoreUnavailable: the disk has refused, or is slow."""
+        remade = self._remade
+        with trio.move_on_after(SETTLE_S) as patience:
+            while self._waiting:
+                await self._done.wait()
+        if patience.cancelled_caught or self._remade != remade:
+            slow = "The disk refuses or is slow: what was asked may not be done"
+            raise StoreUnavailable(slow, cure="Look, and try again")
 
     # --- at work ------------------------------------------------------------------------------------------------------
 
@@ -338,21 +343,11 @@ class TreeNode(Generic[C]):
         self._mail(topic, msgspec.json.encode({**said, "timestamp": self._moment().wall_ms // 1000}))
 
     def _note(self, note: Note) -> None:
-        now_ms = self._moment().wall_ms
-        self._estate.note(
-            AuditEntry(
-                ts_ms=now_ms,
-                event_type=note.event_type,
-                severity=note.severity,
-                source_id=note.source_id,
-                message=note.message,
-                details=note.details,
-            )
-        )
+        entry = entry_of(note, self._moment().wall_ms)
+        self._estate.note(entry)
         event = EVENTS.get(note.event_type)
         if event is not None:
-            data = {"source_id": note.source_id, "message": note.message, "timestamp": now_ms // 1000}
-            self._estate.tell(event, {**note.details, **subject(note), **data, "event": note.event_type})
+            self._estate.tell(event, event_of(note, entry))
 
     async def _ship(self, to: NodeId, esp_id: str) -> None:
         papers = await self._papers(esp_id)

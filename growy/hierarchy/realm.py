@@ -1,7 +1,7 @@
 """What God knows: nodes, whose each device is, until when each may be leased out, which transfers are under way. Pure.
 
-`records`, `nodes` and chains stand on the disk; everything else is of this start. What the former start may have promised
-is assumed: every lease on record is out, every pass of God's own is out.
+`records`, `nodes` and chains stand on the disk; everything else is of this start. What the former start may have
+promised is assumed: every lease on record is out, every pass of God's own is out.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from typing import NamedTuple
 import attrs
 import msgspec
 
-from growy.hierarchy.effects import Effects, Note, Persist, Take, Tell
+from growy.hierarchy.effects import Effects, Note, Persist, Ship, Take, Tell
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.passes import Passes
+from growy.hierarchy.starts import next_count
 from growy.model.audit import AuditSeverity
 from growy.model.handover import HandedOver
 from growy.model.hierarchy import GOD, CommandChain, Epoch, Node, NodeId, NodeState, Ownership, TransferStep
 from growy.model.time import Moment
-from growy.model.tree_messages import NEVER, MessageId, NodeRefusal, Offer, Orders
+from growy.model.tree_messages import NEVER, Grant, MessageId, NodeRefusal, Offer, Orders
+
+SHIP_AGAIN_S = 5.0
 
 
 class TransferPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -85,13 +88,20 @@ class Realm:
     """By device: there is one at most."""
     bounds: dict[str, float] = attrs.field(factory=dict)
     """By device: when the leases of its owner are over for certain. None in it: there was none."""
+    first_boot: dict[str, int] = attrs.field(factory=dict)
+    """By device: which start of its owner got the first lease under its epoch. Later ones may find other outputs than
+    its former owner left."""
     disputed: dict[str, float] = attrs.field(factory=dict)
     """By device: until when it is leased to nobody, because a forgotten lease may be about."""
     seen: dict[NodeId, Seen] = attrs.field(factory=dict)
     versions: dict[str, str] = attrs.field(factory=dict)
-    prepared: dict[tuple[NodeId, str], str] = attrs.field(factory=dict)
-    """By node and device: what its last report said."""
+    prepared: dict[NodeId, dict[str, str]] = attrs.field(factory=dict)
+    """By node: device -> version, as its last report said."""
+    untaken: set[str] = attrs.field(factory=set)
+    """Devices of God's own that it does not act on yet: its disk is an old copy, and they may be another's."""
     shipped: dict[tuple[NodeId, str], float] = attrs.field(factory=dict)
+    quarantine: float = -math.inf
+    """After a restore: until when there may be leases that this God knows nothing of."""
     number: int = 0
     """Of God's own commands to devices."""
 
@@ -105,9 +115,10 @@ class Realm:
         boot: int,
         nodes: Iterable[Node],
         records: Iterable[Ownership],
+        restored: bool,
         moment: Moment,
     ) -> Realm:
-        """As it is after a start."""
+        """As it is after a start. Args: restored: what stands on the disk is an old copy."""
         now = moment.clock
         realm = cls(
             god_id=god_id,
@@ -120,9 +131,19 @@ class Realm:
             records={record.esp_id: record for record in records},
             transfers={},
         )
-        for record in realm.records.values():
+        if restored:
+            longest = max([terms.lease_s, *(record.lease_s for record in realm.records.values())])
+            realm.quarantine = now + terms.wait_s(longest)
+        for record in list(realm.records.values()):
             if record.owner != GOD:
                 realm.bounds[record.esp_id] = now + terms.wait_s(record.lease_s)
+            if restored:
+                realm.records[record.esp_id] = msgspec.structs.replace(
+                    record, epoch=next_count(record.epoch, moment.wall_ms, restored=True)
+                )
+                realm.disputed[record.esp_id] = realm.quarantine
+                if record.owner == GOD:
+                    realm.untaken.add(record.esp_id)
         realm.seen = dict.fromkeys(realm.nodes, Seen(now, NEVER))
         return realm
 
@@ -146,7 +167,7 @@ class Realm:
     def commands(self, esp_id: str) -> bool:
         """Whether God itself may command the device."""
         record = self.records.get(esp_id)
-        if record is None or record.owner != GOD:
+        if record is None or record.owner != GOD or esp_id in self.untaken:
             return False
         transfer = self.transfers.get(esp_id)
         return transfer is None or not transfer.revokes
@@ -154,6 +175,8 @@ class Realm:
     def free(self, esp_id: str, now: float) -> bool:
         """Whether nobody can act on the device any more, however the clocks of others run."""
         transfer = self.transfers.get(esp_id)
+        if now < self.disputed.get(esp_id, now):
+            return False
         if transfer is not None and transfer.released:
             return True
         if self.records[esp_id].owner == GOD:
@@ -161,18 +184,43 @@ class Realm:
             return transfer is not None and now >= max(
                 self.passes.over_at(esp_id), transfer.deadline + self.terms.hold_s
             )
-        return now >= max(self.bounds.get(esp_id, -math.inf), self.disputed.get(esp_id, -math.inf))
+        return now >= self.bounds.get(esp_id, -math.inf)
 
     def is_prepared(self, kaiser_id: NodeId, esp_id: str) -> bool:
         version = self.versions.get(esp_id, "")
-        return version in ("", self.prepared.get((kaiser_id, esp_id), ""))
+        return version in ("", self.prepared.get(kaiser_id, {}).get(esp_id, ""))
+
+    def ship(self, kaiser_id: NodeId, esp_id: str, moment: Moment, out: Effects) -> None:
+        """Send what the rules of the device need, if the Kaiser does not have it and it was not sent just now."""
+        at = self.shipped.get((kaiser_id, esp_id), -math.inf)
+        if not self.is_prepared(kaiser_id, esp_id) and moment.clock >= at + SHIP_AGAIN_S:
+            self.shipped[kaiser_id, esp_id] = moment.clock
+            out.append(Ship(to=kaiser_id, esp_id=esp_id))
+
+    @property
+    def first_epoch(self) -> Epoch:
+        """Of a device that is new, or that an old copy of the disk knows nothing of: as large as the count of starts,
+        which a restore has made larger than any epoch before it."""
+        return self.boot
 
     # --- changed --------------------------------------------------------------------------------------------------
 
-    def leased(self, record: Ownership, now: float) -> None:
-        """A lease is about to be granted in answer to a question: it counts from now, however late it is sent."""
+    def lease(self, record: Ownership, asked: MessageId, now: float) -> Grant:
+        """A lease in answer to a question: it counts from now, however late it is sent."""
+        esp_id = record.esp_id
+        if esp_id not in self.bounds:
+            self.first_boot[esp_id] = asked.boot
         until = now + self.terms.wait_s(record.lease_s)
-        self.bounds[record.esp_id] = max(self.bounds.get(record.esp_id, -math.inf), until)
+        self.bounds[esp_id] = max(self.bounds.get(esp_id, -math.inf), until)
+        transfer = self.transfers.get(esp_id)
+        fresh = transfer is not None and self.first_boot.get(esp_id) == asked.boot
+        return Grant(
+            esp_id=esp_id,
+            epoch=record.epoch,
+            lease_s=record.lease_s,
+            home=record.home,
+            state=transfer.plan.state if transfer is not None and fresh else None,
+        )
 
     def move(
         self,
@@ -185,8 +233,8 @@ class Realm:
         *,
         chain: CommandChain | None = None,
     ) -> None:
-        """A new owner under a new epoch: on disk, then told. The caller has made sure that the device is free, or is the
-        same node's."""
+        """A new owner under a new epoch: on disk, then told. The caller has made sure that the device is free, or
+        is the same node's."""
         old = self.records[esp_id]
         record = msgspec.structs.replace(
             old,
@@ -200,12 +248,15 @@ class Realm:
         self.records[esp_id] = record
         # What was promised was promised under the old epoch.
         self.bounds.pop(esp_id, None)
-        self.disputed.pop(esp_id, None)
+        self.first_boot.pop(esp_id, None)
+        self.untaken.discard(esp_id)
         out.append(Persist(records=(record,), chains=() if chain is None else (chain,)))
-        if to == GOD:
+        if to == GOD and moment.clock < self.disputed.get(esp_id, moment.clock):
+            self.untaken.add(esp_id)
+        elif to == GOD:
             out.append(Take(esp_id=esp_id, epoch=record.epoch, state=state))
         else:
-            out.append(self.nudge(to, offers=(self.offer(record, state),)))
+            out.append(self.nudge(to, offers=(self.offer(record),)))
         out.append(
             Note(
                 event_type="ownership_changed",
@@ -215,13 +266,12 @@ class Realm:
             )
         )
 
-    def offer(self, record: Ownership, state: HandedOver | None) -> Offer:
+    def offer(self, record: Ownership) -> Offer:
         return Offer(
             esp_id=record.esp_id,
             epoch=record.epoch,
             home=record.home,
             version=self.versions.get(record.esp_id, ""),
-            state=state,
         )
 
     def nudge(self, to: NodeId, *, offers: tuple[Offer, ...] = ()) -> Tell:
@@ -262,7 +312,8 @@ class Realm:
         record = msgspec.structs.replace(
             base,
             owner=claimant,
-            epoch=epoch,
+            # Of a claim that is older than a restore nobody knows whether it was the last: it gets an epoch that is.
+            epoch=epoch if epoch > self.first_epoch else self.first_epoch + 1,
             lease_s=max(self.terms.lease_s, base.lease_s),
             previous_owner=None if old is None or old.owner == claimant else old.owner,
             transfer_reason="higher_epoch",

@@ -49,7 +49,9 @@ class Away:
     until: float = -math.inf
     """Of the pass."""
     last: Stamp | None = None
-    """The newest command that went on; of an earlier start the newest that was given."""
+    """The newest command that went on; None: of this session it is not known yet, a pass will say."""
+    since: int = 0
+    """Passes that answer this question, or an earlier one, are of a time when the device was elsewhere."""
 
 
 class Relay:
@@ -81,6 +83,15 @@ class Relay:
         if (away := self._away.get(esp_id)) is not None and away.epoch < epoch:
             del self._away[esp_id]
 
+    def arrived(self, esp_id: str) -> None:
+        """The device has begun a session here. Commands may have reached it elsewhere, so those that are still under
+        way to this node may be older than what it did last: nothing goes on before its owner has said where it stands.
+        """
+        away = self._away.get(esp_id)
+        if away is not None:
+            self._away[esp_id] = Away(away.owner, away.epoch, since=self._number)
+            self._ask_at = -math.inf
+
     def knows(self, esp_id: str) -> bool:
         """Whether the device is another node's, as far as is known here."""
         return esp_id in self._away
@@ -109,7 +120,9 @@ class Relay:
             return
         for one in message.passed:
             away = self._away.get(one.esp_id)
-            if away is None or one.epoch <= self._closed.get(one.esp_id, 0):
+            if away is None or message.reply_to.number <= away.since:
+                continue
+            if one.epoch <= self._closed.get(one.esp_id, 0):
                 continue
             if one.epoch < away.epoch or (one.epoch == away.epoch and owner != away.owner):
                 continue
@@ -171,7 +184,7 @@ class Relay:
         if epoch <= self._closed.get(esp_id, 0) or (away is not None and epoch <= away.epoch):
             return
         self._closed[esp_id] = epoch - 1
-        self._away[esp_id] = Away(owner, epoch)
+        self._away[esp_id] = Away(owner, epoch, since=0 if away is None else away.since)
         self._ask_at = -math.inf
 
     def _ask(self, owner: NodeId, esp_ids: list[str], now: float) -> Tell:

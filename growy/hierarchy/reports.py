@@ -10,7 +10,7 @@ import msgspec
 
 from growy.hierarchy import transfers
 from growy.hierarchy.conflicts import ClaimVerdict, settle_claim
-from growy.hierarchy.effects import Effects, Note, Persist, Ship, Tell
+from growy.hierarchy.effects import Effects, Note, Persist, Tell
 from growy.hierarchy.realm import Realm, Seen
 from growy.model.audit import AuditSeverity
 from growy.model.hierarchy import GOD, Node, NodeId, NodeState, Ownership, TransferStep
@@ -20,6 +20,7 @@ from growy.model.tree_messages import (
     Away,
     Ended,
     Grant,
+    MessageId,
     NodeRefusal,
     Offer,
     Orders,
@@ -29,7 +30,6 @@ from growy.model.tree_messages import (
     Revoke,
 )
 
-SHIP_AGAIN_S = 5.0
 HEARTBEAT_WRITTEN_MS = 900_000
 """When a Kaiser was last heard is for people: it is not worth a write each time."""
 
@@ -58,22 +58,22 @@ def hear(realm: Realm, report: Report, moment: Moment, out: Effects) -> None:
         return
     realm.seen[node.kaiser_id] = Seen(now, report.id)
     _present(realm, node, report, moment, out)
-    for one in report.prepared:
-        realm.prepared[node.kaiser_id, one.esp_id] = one.version
+    realm.prepared[node.kaiser_id] = {one.esp_id: one.version for one in report.prepared}
     for esp_id in report.found:
         found(realm, esp_id, node.kaiser_id, moment, out)
     answer = _Answer()
     for released in report.released:
         _released(realm, node.kaiser_id, released, moment, answer, out)
     for ask in report.asks:
-        _asked(realm, node.kaiser_id, ask, moment, answer, out)
+        _asked(realm, node.kaiser_id, ask, report.id, moment, answer, out)
     for ask in answer.held:
         transfer = realm.transfers.get(ask.esp_id)
         if transfer is not None and transfer.plan.to_owner == node.kaiser_id:
             transfers.held(realm, transfer, adopted=ask.adopted, moment=moment, out=out)
     for transfer in [one for one in realm.transfers.values() if one.plan.to_owner == node.kaiser_id]:
         transfers.advance(realm, transfer, moment, out)
-    _ship(realm, node.kaiser_id, moment, out)
+    for esp_id in _coming(realm, node.kaiser_id):
+        realm.ship(node.kaiser_id, esp_id, moment, out)
     out.append(Tell(node.kaiser_id, _orders(realm, node.kaiser_id, report, answer)))
 
 
@@ -88,15 +88,17 @@ def found(realm: Realm, esp_id: str, home: NodeId, moment: Moment, out: Effects)
             out.append(Persist(records=(record,)))
         return
     node = realm.nodes.get(home)
-    roomy = node is not None and realm.load_of(home) < node.max_esps
+    roomy = node is not None and node.state is NodeState.ONLINE and realm.load_of(home) < node.max_esps
     realm.records[esp_id] = Ownership(
         esp_id=esp_id,
         owner=GOD,
-        epoch=0,
+        epoch=realm.first_epoch,
         home=home,
         lease_s=realm.terms.lease_s,
         created_ms=moment.wall_ms,
     )
+    if moment.clock < realm.quarantine:
+        realm.disputed[esp_id] = realm.quarantine
     realm.move(esp_id, home if roomy else GOD, "found", None, moment, out)
 
 
@@ -151,6 +153,7 @@ def _released(
         case ClaimVerdict.ENDED:
             answer.ended.append(Ended(esp_id=one.esp_id, epoch=one.epoch))
         case ClaimVerdict.AHEAD:
+            transfers.abandon(realm, one.esp_id, moment, out)
             realm.raised(one.esp_id, kaiser_id, one.epoch, moment, out)
         case ClaimVerdict.KEEPS:
             transfer = realm.transfers.get(one.esp_id)
@@ -162,7 +165,15 @@ def _released(
             answer.ended.append(Ended(esp_id=one.esp_id, epoch=one.epoch))
 
 
-def _asked(realm: Realm, kaiser_id: NodeId, ask: Ask, moment: Moment, answer: _Answer, out: Effects) -> None:
+def _asked(
+    realm: Realm,
+    kaiser_id: NodeId,
+    ask: Ask,
+    asked: MessageId,
+    moment: Moment,
+    answer: _Answer,
+    out: Effects,
+) -> None:
     record = realm.records.get(ask.esp_id)
     match settle_claim(record, kaiser_id, ask.epoch):
         case ClaimVerdict.ENDED:
@@ -170,31 +181,25 @@ def _asked(realm: Realm, kaiser_id: NodeId, ask: Ask, moment: Moment, answer: _A
         case ClaimVerdict.AHEAD:
             transfers.abandon(realm, ask.esp_id, moment, out)
             realm.raised(ask.esp_id, kaiser_id, ask.epoch, moment, out)
+            if realm.records[ask.esp_id].epoch != ask.epoch:
+                answer.ended.append(Ended(esp_id=ask.esp_id, epoch=ask.epoch))
         case ClaimVerdict.KEEPS:
             assert record is not None
             transfer = realm.transfers.get(ask.esp_id)
             disputed = moment.clock < realm.disputed.get(ask.esp_id, moment.clock)
             if disputed or (transfer is not None and transfer.revokes):
                 return
-            realm.leased(record, moment.clock)
-            answer.grants.append(Grant(esp_id=ask.esp_id, epoch=ask.epoch, lease_s=record.lease_s))
+            answer.grants.append(realm.lease(record, asked, moment.clock))
             if ask.held:
                 answer.held.append(ask)
-
-
-def _ship(realm: Realm, kaiser_id: NodeId, moment: Moment, out: Effects) -> None:
-    for esp_id in _coming(realm, kaiser_id):
-        at = realm.shipped.get((kaiser_id, esp_id))
-        if not realm.is_prepared(kaiser_id, esp_id) and (at is None or moment.clock >= at + SHIP_AGAIN_S):
-            realm.shipped[kaiser_id, esp_id] = moment.clock
-            out.append(Ship(to=kaiser_id, esp_id=esp_id))
 
 
 def _coming(realm: Realm, kaiser_id: NodeId) -> list[str]:
     """Devices that the Kaiser is to be prepared for: its own, and those that are on their way."""
     found = [record.esp_id for record in realm.owned_by(kaiser_id)]
     for transfer in realm.transfers.values():
-        if transfer.plan.to_owner == kaiser_id and transfer.chain.step is TransferStep.PREPARE:
+        coming = transfer.chain.step in (TransferStep.PREPARE, TransferStep.REVOKE)
+        if coming and transfer.plan.to_owner == kaiser_id:
             found.append(transfer.esp_id)
     return found
 
@@ -208,10 +213,7 @@ def _orders(realm: Realm, kaiser_id: NodeId, report: Report, answer: _Answer) ->
         if transfer is not None and transfer.revokes:
             revokes.append(Revoke(esp_id=record.esp_id, epoch=record.epoch))
         elif settled.get(record.esp_id) != record.epoch:
-            # Whoever has had a lease may have switched something since the last words of the former owner.
-            fresh = transfer is not None and record.esp_id not in realm.bounds
-            state = transfer.plan.state if transfer is not None and fresh else None
-            offers.append(realm.offer(record, state))
+            offers.append(realm.offer(record))
     return Orders(
         kaiser_id=kaiser_id,
         instance=report.instance,

@@ -93,7 +93,8 @@ def approve(realm: Realm, command_id: str, moment: Moment, out: Effects) -> None
 
 
 def cancel(realm: Realm, transfer: Transfer, moment: Moment, out: Effects) -> None:
-    """Before the old owner was asked: it is as if it had never been. After that the device goes back under another epoch.
+    """Before the old owner was asked: it is as if it had never been. After that the device goes back, under another
+    epoch.
 
     Raises:
         ChainEnded: the new owner has it already.
@@ -258,6 +259,8 @@ def _enter(realm: Realm, transfer: Transfer, step: TransferStep, moment: Moment,
         command_data=chain_data(transfer.plan),
     )
     out.append(Persist(chains=(transfer.chain,)))
+    if step is Step.PREPARE and transfer.plan.to_owner != GOD:
+        realm.ship(transfer.plan.to_owner, transfer.esp_id, moment, out)
     if not transfer.revokes:
         return
     record = realm.records[transfer.esp_id]

@@ -1,4 +1,4 @@
-"""What a core wants kept, as the store writes it: one transaction, so one `Persist` is there whole or not at all. Pure."""
+"""What a core wants kept, as the store writes it: one transaction, so one `Persist` is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from growy.store import HierarchyBatch
 BOOT = "hierarchy.boot"
 GOD_INSTANCE = "hierarchy.god_instance"
 INSTANCE = "hierarchy.instance"
+RESTORED = "hierarchy.restored"
 """Keys of facts in growy.db."""
 
 
 def batch_of(what: Persist, god_id: str, now_ms: int) -> HierarchyBatch:
     """The rows."""
-    documents = what.documents
+    documents: dict[str, tuple[str, bytes] | None] = dict.fromkeys(what.dropped)
+    if what.documents is not None:
+        documents[what.documents.esp_id] = (what.documents.version, what.documents.content)
     return HierarchyBatch(
         god_id=god_id,
         removed_nodes=what.removed_nodes,
         nodes=what.nodes,
         records=what.records,
         chains=what.chains,
-        documents={} if documents is None else {documents.esp_id: (documents.version, documents.content)},
+        documents=documents,
         updated_ms=now_ms,
     )
 
@@ -34,4 +37,6 @@ def facts_of(what: Persist) -> Mapping[str, str | None]:
         facts[BOOT] = str(what.boot)
     if what.god_instance is not None:
         facts[GOD_INSTANCE] = what.god_instance
+    if what.settled:
+        facts[RESTORED] = None
     return facts

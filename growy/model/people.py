@@ -78,6 +78,12 @@ class Peer:
     forwarded: bool = False
     """A proxy says that it asks for somebody else: nobody knows who that is."""
 
+    @property
+    def trusted(self) -> bool:
+        """Let in by the permissions of the unix socket's file. Not so a proxy that may open it: it asks for
+        strangers."""
+        return self.local and not self.forwarded
+
 
 ANYBODY = Caller("anybody", None)
 LOCAL = Caller("local", Role.ADMIN, CallerKind.LOCAL)

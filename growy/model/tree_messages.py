@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from growy.model.handover import HandedOver
-from growy.model.hierarchy import Epoch, NodeId, Stamp
+from growy.model.hierarchy import GOD, Epoch, NodeId, Stamp
 
 
 class MessageId(NamedTuple):
@@ -77,6 +77,7 @@ class Report(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="repor
     asks: tuple[Ask, ...] = ()
     released: tuple[Released, ...] = ()
     prepared: tuple[Prepared, ...] = ()
+    """All that is on its disk."""
     found: tuple[str, ...] = ()
     """Devices on its broker that God's last orders did not mention."""
 
@@ -104,6 +105,9 @@ class Grant(_Part, frozen=True, kw_only=True, omit_defaults=True):
     esp_id: str
     epoch: Epoch
     lease_s: float
+    home: NodeId = GOD
+    state: HandedOver | None = None
+    """What the former owner left. Only while nobody has held the device under this epoch before this start of yours."""
 
 
 class Offer(_Part, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,7 +118,6 @@ class Offer(_Part, frozen=True, kw_only=True, omit_defaults=True):
     home: NodeId
     version: str = ""
     """Of what its rules need. Whoever does not have it asks for nothing yet."""
-    state: HandedOver | None = None
 
 
 class Revoke(_Part, frozen=True, kw_only=True, omit_defaults=True):
@@ -162,7 +165,7 @@ class Orders(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="order
     revokes: tuple[Revoke, ...] = ()
     ended: tuple[Ended, ...] = ()
     prepare: tuple[Prepared, ...] = ()
-    """What it is to get ready for, and in which version."""
+    """What it is to be ready for, and in which version. Whatever else it has, it may throw away."""
     away: tuple[Away, ...] = ()
     peers: tuple[NodeId, ...] = ()
     """Kaisers that are there."""

@@ -1,5 +1,5 @@
-"""Several Pis in growy.db: the registry of Kaisers, whose each device is, command chains, documents of devices, measured
-figures.
+"""Several Pis in growy.db: the registry of Kaisers, whose each device is, command chains, documents of devices,
+measured figures.
 
 Names and columns are those that God and Kaisers have always had, with what fencing needs beside them. Whose a device is
 must never be guessed: a row that cannot be read is an error. An epoch never falls, whatever is written.

@@ -33,7 +33,9 @@ from growy.web.upgrade import Upgrade, upgrade_of
 
 READ_SIZE = 16_384
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
-_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
+_FORWARDED = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
+)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _WITHOUT_BODY = frozenset({204, 304})
 """And without a word about it."""

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
+import attrs
+
 from growy.control.rules.walk import sensors_of
 from growy.control.watchdog import WatchdogStatistics
 from growy.doctor import (
@@ -18,6 +20,7 @@ from growy.doctor import (
     SensorsFacts,
     Skew,
     Stale,
+    WebFacts,
 )
 from growy.fleet.device import Device, DeviceStatus
 from growy.model.control import ActuatorKey, Stop, StopScope
@@ -49,7 +52,7 @@ async def facts_of(app: App) -> Facts:
         machine=premises.machine,
         parts=await _parts(app),
         broker=premises.broker,
-        web=premises.web,
+        web=None if premises.web is None else _web(app, premises.web),
         fleet=_fleet(app),
         sensors=_sensors(app),
         control=_control(app, premises.default_run_s),
@@ -82,6 +85,11 @@ async def _parts(app: App) -> PartsFacts:
         dead_letters_full=full,
         faults=app.control.statistics().faults + (0 if web is None else web.faults),
     )
+
+
+def _web(app: App, facts: WebFacts) -> WebFacts:
+    accounts = app.accounts.statistics()
+    return attrs.evolve(facts, users=accounts.users, api_keys=accounts.api_keys)
 
 
 def _part(app: App, name: str, kind: type[_T]) -> _T | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -72,7 +73,7 @@ class Gate:
         """
         needed = endpoint.auth.role
         if needed is None:
-            return Admission(LOCAL if peer.local else ANYBODY)
+            return self._anybody(endpoint, headers, peer)
         admission = self._who(headers, query if endpoint.handler is None else "", peer)
         try:
             check(admission.caller, endpoint, needed)
@@ -81,8 +82,17 @@ class Gate:
             raise
         return admission
 
+    def _anybody(self, endpoint: Endpoint, headers: Mapping[bytes, bytes], peer: Peer) -> Admission:
+        """Of a public endpoint: credentials are looked at only where its handler wants to know, and need not count."""
+        if peer.trusted:
+            return Admission(LOCAL)
+        if endpoint.knows_caller:
+            with suppress(Unauthorized):
+                return self._who(headers, "", peer)
+        return Admission(ANYBODY)
+
     def _who(self, headers: Mapping[bytes, bytes], query: str, peer: Peer) -> Admission:
-        if peer.local:
+        if peer.trusted:
             return Admission(LOCAL)
         if (said := headers.get(b"authorization")) is not None:
             scheme, _, token = said.decode("latin-1").partition(" ")

@@ -345,13 +345,6 @@ def _audit(said: AuditStatistics) -> Iterator[Family]:
     yield counter("growy_audit_dropped_total", "Entries given up because the disk refused.", said.dropped)
 
 
-def _accounts(said: AccountStatistics) -> Iterator[Family]:
-    yield gauge("growy_users", "People who may log in.", said.users)
-    yield gauge("growy_sessions", "Logins that count now.", said.sessions)
-    yield gauge("growy_api_keys", "API keys that count now.", said.api_keys)
-    yield gauge("growy_setup_required", "1 until the first administrator is made.", said.setup_required)
-
-
 def _processed(said: ProcessedStatistics) -> Iterator[Family]:
     outcomes = {"published": said.published, "superseded": said.superseded, "refused": said.refused}
     yield counters(
@@ -366,6 +359,18 @@ def _enhanced(said: EnhancedStatistics) -> Iterator[Family]:
     )
 
 
+def _accounts(said: AccountStatistics) -> Iterator[Family]:
+    yield gauge("growy_users", "Accounts of people.", said.users)
+    yield gauge("growy_sessions", "Logins that count now.", said.sessions)
+    yield gauge("growy_api_keys", "Keys of devices and scripts.", said.api_keys)
+    yield gauge("growy_setup_required", "1 while there is no user.", said.setup_required)
+    yield counter(
+        "growy_refusals_left_out_total",
+        "Wrong passwords, keys and the like beyond those that the audit trail has.",
+        said.refusals_left_out,
+    )
+
+
 _TELLERS: dict[type, Callable[..., Iterator[Family]]] = {
     StoreStatistics: _store,
     IntakeStatistics: _intake,
@@ -377,9 +382,9 @@ _TELLERS: dict[type, Callable[..., Iterator[Family]]] = {
     WebStatistics: _web,
     WatchdogStatistics: _watchdog,
     AuditStatistics: _audit,
-    AccountStatistics: _accounts,
     ProcessedStatistics: _processed,
     EnhancedStatistics: _enhanced,
+    AccountStatistics: _accounts,
     NodeStatistics: metrics_tree.node,
     ReceivingStatistics: metrics_tree.receiving,
     SendingStatistics: metrics_tree.sending,

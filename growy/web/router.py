@@ -92,6 +92,8 @@ class Endpoint:
     form: bool = False
     """The body is an HTML form's, not JSON."""
     auth: Auth = Auth.VIEWER
+    knows_caller: bool = False
+    """Public, but its handler is told who asks if the request carries credentials that count."""
     scope: Scope | None = None
     """API keys that are confined to scopes may call it only with this one."""
     answers: tuple[Answer, ...] = attrs.field(default=(), converter=_answers)

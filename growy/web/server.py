@@ -3,7 +3,6 @@ handled elsewhere."""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -28,7 +27,7 @@ from growy.web.listeners import open_tcp, open_unix
 from growy.web.origin import is_loopback
 from growy.web.router import Endpoint, Router
 from growy.web.statistics import WebStatistics
-from growy.web.tls import tls_of
+from growy.web.tls import Certificate, TlsListener, certificate_of
 from growy.web.websocket import serve_live
 
 log = get_log(__name__)
@@ -37,7 +36,7 @@ log = get_log(__name__)
 @attrs.define
 class _Door:
     listener: trio.SocketListener
-    tls: ssl.SSLContext | None = None
+    tls: Certificate | None = None
     local: bool = False
     """The unix socket: who may open its file may do everything."""
     open: int = 0
@@ -47,7 +46,7 @@ class _Door:
     def entrance(self) -> trio.abc.Listener[trio.abc.Stream]:
         if self.tls is None:
             return self.listener
-        return trio.SSLListener(self.listener, self.tls, https_compatible=True)
+        return TlsListener(self.listener, self.tls)
 
     @contextmanager
     def occupied(self) -> Iterator[None]:
@@ -106,7 +105,14 @@ class Web:
                     url=self.url,
                     cure="growyd certs, and [web] cert_file",
                 )
+            if (certificate := self._doors[0].tls) is not None:
+                nursery.start_soon(certificate.run)
             task_status.started()
+
+    def look_at_certificate(self) -> None:
+        """Whether there is a newer one, without waiting for the next look. Returns at once."""
+        if (certificate := self._doors[0].tls) is not None:
+            certificate.look_soon()
 
     def stop(self) -> None:
         """End `run`: connections are closed, live clients are told."""
@@ -181,10 +187,16 @@ class Web:
 
 
 def address_of_peer(stream: trio.abc.Stream) -> str:
-    """Of whoever is at the other end. An IPv4 address that came through an IPv6 door is written as the former."""
+    """Of whoever is at the other end. An IPv4 address that came through an IPv6 door is written as the former.
+
+    Raises trio.BrokenResourceError: nobody is there any more.
+    """
     plain = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
     assert isinstance(plain, trio.SocketStream)
-    return str(plain.socket.getpeername()[0]).removeprefix("::ffff:")
+    try:
+        return str(plain.socket.getpeername()[0]).removeprefix("::ffff:")
+    except OSError as error:  # ENOTCONN: it has reset the connection before anybody looked
+        raise trio.BrokenResourceError("the client is gone") from error
 
 
 @asynccontextmanager
@@ -209,7 +221,7 @@ async def open_web(
         PortInUse: the port or the socket is taken.
     """
     async with AsyncExitStack() as stack:
-        tls = tls_of(config)
+        tls = certificate_of(config)
         doors = [_Door(await stack.enter_async_context(await open_tcp(config)), tls)]
         if socket_path is not None:
             doors.append(_Door(await stack.enter_async_context(open_unix(socket_path)), local=True))

@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,7 @@ def growyd(*arguments, **settings):
     """A growyd of its own, as a shell would start it."""
     return subprocess.Popen(
         [sys.executable, "-m", "growy", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,  # a terminal would make SIGHUP the end
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -123,6 +126,13 @@ def test_status_says_healthy_and_gives_the_figures(ask, daemon):
     assert any(line.split() == ["intake", "readings_received", str(published)] for line in rest)
     data = json.loads(ask("status", "--json").output)
     assert data["parts"]["intake"]["readings_received"] == published
+
+
+def test_status_and_doctor_say_that_there_is_no_user_and_how_to_make_one(ask):
+    (line,) = [line for line in ask("status").output.splitlines() if "no user yet" in line]
+    assert re.search(r"`growyd user add NAME` .* a browser, with the setup code [0-9a-f]{16}$", line)
+    found = {one["code"]: one for one in json.loads(ask("doctor", "--json").stdout)["findings"]}
+    assert "growyd user add NAME" in found["no_user"]["message"] + found["no_user"]["cure"]
 
 
 def test_the_daemon_is_found_by_its_port_too_and_lets_no_stranger_in(daemon, ask, monkeypatch):
@@ -374,6 +384,30 @@ def test_ctrl_c_ends_the_demo_in_order():
 
     assert code == ExitCode.OK, out + err
     assert out.splitlines()[-1].startswith("Every one of the ")
+
+
+def test_a_service_shows_a_renewed_certificate_at_sighup_and_goes_on(tmp_path):
+    renew = ["certs", "--out", str(tmp_path / "tls")]
+    assert CliRunner().invoke(main, renew).exit_code == ExitCode.OK
+    process = growyd(
+        *("run", "--broker", "embedded", "--port", 0, "--data-dir", tmp_path),
+        GROWY_BROKER__EMBEDDED_LISTEN=f"127.0.0.1:{free_port()}",
+        GROWY_WEB__CERT_FILE=str(tmp_path / "tls" / "server.pem"),
+        GROWY_WEB__KEY_FILE=str(tmp_path / "tls" / "server.key"),
+    )
+    try:
+        host, _, port = event(process, "growyd runs")["web"].removeprefix("https://").partition(":")
+        before = ssl.get_server_certificate((host, int(port)))
+        assert CliRunner().invoke(main, renew).exit_code == ExitCode.OK
+        process.send_signal(signal.SIGHUP)
+        event(process, "a new certificate is in use")
+        assert ssl.get_server_certificate((host, int(port))) != before
+        process.send_signal(signal.SIGTERM)
+        code, _, log = finished(process)
+        assert code == ExitCode.OK, log
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_demo_whose_broker_port_is_taken_names_the_option(daemon):

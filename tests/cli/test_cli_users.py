@@ -64,6 +64,20 @@ async def test_users_are_made_listed_changed_and_deleted(run: Run) -> None:
     assert (done.exit_code, "last administrator" in done.stderr) == (ExitCode.FAILED, True)
 
 
+async def test_keys_of_who_is_demoted_or_deleted_are_named(run: Run, desk: Desk) -> None:
+    await add(run, "ann")
+    await add(run, "bob", "--role", "admin")
+    login = ("login", desk.url, "--username", "bob", "--password-stdin")
+    await run(*login, input=f"{PASSWORD}\n", env={}, at=False)
+    done = await run("key", "add", "panel", "--role", "admin", env={})
+    assert done.exit_code == ExitCode.OK, done.output
+    told = (await run("user", "role", "bob", "operator")).output.splitlines()
+    assert told == ["bob is operator", "their keys that may do more (growyd key rm): panel"]
+    told = (await run("user", "rm", "bob", "--with-keys")).output.splitlines()
+    assert told == ["bob is gone", "their keys that count no longer: panel"]
+    assert "panel" not in (await run("key", "list")).output
+
+
 async def test_a_key_is_printed_once_and_opens_what_it_is_for(run: Run) -> None:
     made = await run("key", "add", "pi", "--scope", "metrics")
     key = {"GROWYD_API_KEY": made.output.strip()}
@@ -104,6 +118,15 @@ async def test_who_logs_in_is_known_from_then_on_and_tokens_are_renewed(
     assert (await run("logout", desk.url, env={}, at=False)).output == f"Logged out at {desk.url}\n"
     assert json.loads(file.read_text()) == {}
     assert (await run("devices", env={})).exit_code == ExitCode.FAILED
+
+
+async def test_logging_out_ends_the_session_also_where_a_key_is_shown(run: Run, desk: Desk) -> None:
+    await add(run, "ann")
+    login = ("login", desk.url, "--username", "ann", "--password-stdin")
+    await run(*login, input=f"{PASSWORD}\n", env={}, at=False)
+    assert desk.accounts.statistics().sessions == 1
+    assert (await run("logout", desk.url, at=False)).exit_code == ExitCode.OK
+    assert desk.accounts.statistics().sessions == 0
 
 
 async def test_a_session_that_was_ended_elsewhere_is_forgotten(run: Run, desk: Desk, tmp_path: Path) -> None:

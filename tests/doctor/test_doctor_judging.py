@@ -177,6 +177,7 @@ TROUBLE = [
     ("broker", {"local": False}, "broker_plain", Level.AMBER, "another machine"),
     ("broker", {"embedded": True}, "broker_embedded", Level.AMBER, "embedded"),
     ("web", {"loopback": False, "host": "0.0.0.0"}, "web_exposed", Level.AMBER, "0.0.0.0:8000 is open"),
+    ("web", {"users": 0}, "no_user", Level.AMBER, "no user yet"),
     ("fleet", {"devices": 0}, "no_devices", Level.AMBER, "No device"),
     (
         "fleet",
@@ -303,3 +304,20 @@ def test_many_names_are_cut_and_counted() -> None:
     names = tuple(f"E{number}" for number in range(9))
     (found,) = [one for one in examine(changed("fleet", offline=names)) if one.code == "devices_offline"]
     assert found.message.endswith("E0, E1, E2, E3 and 5 more")
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"users": 2}, ["Users: 2"]),
+        ({"users": 0, "api_keys": 1}, ["No user, only API keys; growyd user add NAME makes the first user"]),
+        ({"users": None}, []),
+    ],
+)
+def test_who_has_keys_needs_no_user_but_is_told_how_to_make_one(
+    facts: dict[str, Any], says: list[str]
+) -> None:
+    said = [finding for finding in examine(changed("web", **facts)) if finding.code == "no_user"]
+
+    assert [finding.message for finding in said] == says
+    assert all(finding.level is Level.GREEN for finding in said)

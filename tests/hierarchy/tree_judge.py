@@ -1,5 +1,5 @@
-"""Who sees all nodes, all disks and true time at once, and says what must never be: two owners, a command of one who has
-lost the device, something told that is not on the disk, an output that a hand-over has changed.
+"""Who sees all nodes, all disks and true time at once, and says what must never be: two owners, a command of one who
+has lost the device, something told that is not on the disk, an output that a hand-over has changed.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ from growy.hierarchy.effects import Carry, Persist, Take
 from growy.hierarchy.god import God
 from growy.hierarchy.holds import Phase
 from growy.hierarchy.kaiser import Kaiser
-from growy.model.hierarchy import GOD, Ownership
+from growy.model.hierarchy import GOD, Ownership, Stamp
 from growy.model.tree_messages import Orders, RelayAnswer, TreeMessage
 
 if TYPE_CHECKING:
-    from tree_world import Process, World
+    from tree_things import Process
+    from tree_world import World
 
 
 START_MS = 1_780_000_000_000
 LONGEST_MS = 150_000
 """A transfer takes no longer, whatever happens to it."""
+
+
+TERMS_PASS_S = 5.0 / 0.98
 
 
 class Violated(AssertionError):
@@ -34,7 +38,6 @@ class Right:
 
     epoch: int
     until: float
-    boot: int
 
 
 class Judge:
@@ -42,6 +45,9 @@ class Judge:
         self.world = world
         self.rights: dict[str, dict[str, Right]] = {}
         """By device and Kaiser."""
+        self.last: dict[tuple[str, str], Stamp] = {}
+        self.former: dict[str, Right] = {}
+        """God's own, before its disk was replaced."""
         self.newest: dict[str, dict[str, int]] = {}
         """By device and node: the newest epoch under which it ever could act."""
 
@@ -65,12 +71,8 @@ class Judge:
                 if right is not None and right.epoch <= hold.epoch:
                     del rights[name]
             elif hold.phase is not Phase.OFFERED and hold.until > process.clock(now):
-                rights[name] = Right(hold.epoch, process.true_of(hold.until), process.boot)
+                rights[name] = Right(hold.epoch, process.true_of(hold.until))
                 self._alone(esp_id, name, hold.epoch)
-        for esp_id, rights in self.rights.items():
-            right = rights.get(name)
-            if right is not None and right.boot == process.boot and esp_id not in core.holds._holds:
-                del rights[name]
 
     def _alone(self, esp_id: str, name: str, epoch: int) -> None:
         now = self.world.now
@@ -81,7 +83,7 @@ class Judge:
                     f"for {right.until - now:.3f} s more"
                 )
         record = self.record(esp_id)
-        if name != GOD and record is not None and record.owner == GOD:
+        if name != GOD and record is not None and record.owner == GOD and not self._untaken(esp_id):
             raise Violated(f"{now:.3f}: {name} (epoch {epoch}) has {esp_id}, and so has God ({record.epoch})")
         newest = self.newest.setdefault(esp_id, {})
         newest[name] = max(newest.get(name, 0), epoch)
@@ -93,6 +95,20 @@ class Judge:
             return god.core.record(esp_id)
         return self.world.disks[GOD].records.get(esp_id)
 
+    def _untaken(self, esp_id: str) -> bool:
+        """God's by its record, which is an old copy; God waits until nobody else can have it."""
+        god = self.world.god
+        if god is None:
+            return self.world.disks[GOD].restored
+        assert isinstance(god.core, God)
+        return esp_id in god.core._realm.untaken
+
+    def restoring(self) -> None:
+        """God's disk is about to be an old copy. What it was entitled to until now may still be under way."""
+        for record in self.world.disks[GOD].records.values():
+            if record.owner == GOD:
+                self.former[record.esp_id] = Right(record.epoch, self.world.now + TERMS_PASS_S)
+
     # --- single things ------------------------------------------------------------------------------------------------
 
     def carried(self, carry: Carry, *, local: bool = False) -> None:
@@ -101,7 +117,9 @@ class Judge:
         text = f"{now:.3f}: a command of {owner} (epoch {carry.epoch}) reached {esp_id}"
         if owner == GOD:
             record = self.record(esp_id)
-            if record is None or record.owner != GOD or record.epoch != carry.epoch:
+            former = self.former.get(esp_id)
+            forgotten = former is not None and now < former.until and carry.epoch == former.epoch
+            if not forgotten and (record is None or record.owner != GOD or record.epoch != carry.epoch):
                 raise Violated(f"{text}, which is not God's: {record}")
         else:
             right = self.rights.get(esp_id, {}).get(owner)
@@ -113,6 +131,13 @@ class Judge:
         for other, epoch in self.newest.get(esp_id, {}).items():
             if other != owner and epoch > carry.epoch:
                 raise Violated(f"{text}, after {other} had it under epoch {epoch}")
+
+    def in_order(self, esp_id: str, owner: str, stamp: Stamp) -> None:
+        """Of one owner, the later command is the last word, and none comes twice."""
+        last = self.last.get((esp_id, owner))
+        if last is not None and stamp <= last:
+            raise Violated(f"{self.world.now:.3f}: {stamp} of {owner} reached {esp_id} after {last}")
+        self.last[esp_id, owner] = stamp
 
     def taking(self, process: Process, take: Take) -> None:
         counts = self.world.counts

@@ -1,14 +1,16 @@
-"""What may happen in the world of the tree. Each takes one number, out of which everything else is made: so a history is a
-short list that can be shrunk and told again.
+"""What may happen in the world of the tree. Each takes one number, out of which everything else is made: so a history
+is a short list that can be shrunk and told again.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tree_world import ESPS, KAISERS, NODES, Counts, Weather, World
+from tree_things import ESPS, KAISERS, NODES, Counts, Weather
+from tree_world import World
 
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Kaiser
@@ -103,9 +105,25 @@ def a_node_is_started_anew(world: World, choice: Choice) -> None:
 
 def a_transfer_in_trouble(world: World, choice: Choice) -> None:
     """Whoever is about to lose or to get a device dies in the midst of it, and is there again at once."""
+    if choice.of((True, False)):
+        name = choice.of(NODES)
+        world.crash_in[name] = choice.of(range(20))
+        somebody_transfers(world, choice)
+        world.pass_time(4.0)
+        world.start(name)
+        return
     somebody_transfers(world, choice)
     world.pass_time(choice.of((0.0, 0.05, 0.2, 0.6, 1.2)))
     a_node_is_started_anew(world, choice)
+
+
+def somebody_makes_a_backup(world: World, choice: Choice) -> None:
+    name = choice.of(NODES)
+    world.backups[name] = copy.deepcopy(world.disks[name])
+
+
+def a_disk_breaks(world: World, choice: Choice) -> None:
+    world.restore(choice.of(NODES))
 
 
 def a_node_restarts(world: World, choice: Choice) -> None:
@@ -149,6 +167,7 @@ def the_weather_changes(world: World, choice: Choice) -> None:
         twice=choice.of((0.0, 0.3)),
         delay_s=choice.of((0.05, 0.05, 0.5, 2.0, 12.0)),
         stray=choice.of((0.0, 0.05, 0.3)),
+        stray_s=choice.of((3.0, 45.0)),
     )
 
 
@@ -217,6 +236,8 @@ _MOVES: dict[str, tuple[Callable[[World, Choice], None], int]] = {
     "a node dies": (a_node_dies, 3),
     "a node is started anew": (a_node_is_started_anew, 2),
     "a transfer in trouble": (a_transfer_in_trouble, 4),
+    "somebody makes a backup": (somebody_makes_a_backup, 1),
+    "a disk breaks": (a_disk_breaks, 1),
     "a node restarts": (a_node_restarts, 2),
     "all nodes restart": (all_nodes_restart, 1),
     "a node stands still": (a_node_stands_still, 1),
@@ -236,6 +257,7 @@ MOVES = [name for name, (_, weight) in _MOVES.items() for _ in range(weight)]
 def play(seed: int, history: list[tuple[str, int]], counts: Counts) -> None:
     """A whole history, and how it settles."""
     world = World(seed, counts)
+    world.stormy()
     for name, number in history:
         _MOVES[name][0](world, Choice(number))
     world.end()

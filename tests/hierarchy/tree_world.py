@@ -1,16 +1,31 @@
-"""A small world for the proof of the tree: God, three Kaisers, their disks and clocks, a bad network between them, devices
-that do what they are told; and a judge who sees everything at once, in true time.
+"""A small world for the proof of the tree: God, three Kaisers, their disks and clocks, a bad network between them,
+devices that do what they are told; and a judge who sees everything at once, in true time.
 """
 
 from __future__ import annotations
 
+import copy
 import heapq
 import math
 import random
 from collections.abc import Callable
 
-import attrs
 from tree_judge import START_MS, Judge, Violated
+from tree_things import (
+    CHATTER_S,
+    ESPS,
+    GOD_ID,
+    HEALED_S,
+    KAISERS,
+    NODES,
+    RATES,
+    TALK,
+    TERMS,
+    Counts,
+    Disk,
+    Process,
+    Weather,
+)
 
 from growy.hierarchy.effects import (
     Carry,
@@ -26,94 +41,11 @@ from growy.hierarchy.effects import (
 )
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Identity, Kaiser
-from growy.hierarchy.leases import Terms
+from growy.hierarchy.starts import next_count
 from growy.model.handover import HandedOver, HeldOutput
-from growy.model.hierarchy import GOD, CommandChain, Node, Ownership
+from growy.model.hierarchy import GOD, Node, Stamp
 from growy.model.time import Moment
 from growy.model.tree_messages import Documents, RelayCommand, TreeMessage
-
-KAISERS = ("k1", "k2", "k3")
-NODES = (GOD, *KAISERS)
-ESPS = tuple(f"ESP_00000{n}" for n in range(1, 6))
-GOD_ID = "god_pi_central"
-RATES = (0.99, 1.0, 1.01)
-TERMS = Terms(prepare_s=20.0, grant_s=20.0, adopt_s=10.0, leave_s=20.0)
-HEALED_S = 180.0
-"""Within this, with all up and the network sound, everything has settled."""
-TALK = 40.0
-"""Steps of all nodes in a second, at most, while nothing happens."""
-STRAY_S = 45.0
-CHATTER_S = 4.0
-
-
-@attrs.define
-class Counts:
-    """How much was really going on: a proof about a world that stands still is none."""
-
-    steps: int = 0
-    """Steps of cores while there was trouble."""
-    quiet_steps: int = 0
-    """Those while all was mended."""
-    grants: int = 0
-    takes: int = 0
-    fences: int = 0
-    moves: int = 0
-    carried: int = 0
-    refused: dict[str, int] = attrs.field(factory=dict)
-    handed_over: int = 0
-    """Takes with the former owner's last words."""
-    ended: dict[str, int] = attrs.field(factory=dict)
-    crashes: int = 0
-    mid_crashes: int = 0
-    """In the midst of the effects of one step."""
-    lost: int = 0
-    twice: int = 0
-    late: int = 0
-    """Messages that were under way for longer than a lease."""
-
-
-@attrs.define
-class Disk:
-    """What is left after a crash."""
-
-    boot: int = 0
-    god_instance: str = ""
-    prepared: dict[str, str] = attrs.field(factory=dict)
-    nodes: dict[str, Node] = attrs.field(factory=dict)
-    records: dict[str, Ownership] = attrs.field(factory=dict)
-    chains: dict[str, CommandChain] = attrs.field(factory=dict)
-
-
-@attrs.define
-class Process:
-    """One life of a node."""
-
-    name: str
-    core: God | Kaiser
-    rate: float
-    born: float
-    offset: float
-    boot: int
-    stalled_until: float = -math.inf
-
-    def clock(self, true: float) -> float:
-        return self.offset + (true - self.born) * self.rate
-
-    def true_of(self, clock: float) -> float:
-        return self.born + (clock - self.offset) / self.rate
-
-
-@attrs.define
-class Weather:
-    loss: float = 0.0
-    twice: float = 0.0
-    delay_s: float = 0.05
-    stray: float = 0.0
-    """Messages that lose their way, and arrive when nobody remembers them."""
-
-
-class Crashed(Exception):
-    """In the midst of a step's effects."""
 
 
 class World:
@@ -130,6 +62,12 @@ class World:
         self.levels = dict.fromkeys(ESPS, 0.0)
         self.homes = {esp_id: NODES[n % 4] for n, esp_id in enumerate(ESPS)}
         self.crash_in: dict[str, int] = {}
+        self.chatters = True
+        """Whether rules are at work."""
+        self.forgetful = 0.05
+        """How often a shell does not answer what it was asked."""
+        self.restored_at = -math.inf
+        self.versions: dict[str, int] = {}
         self.healed = False
         self.judge = Judge(self)
         disk = self.disks[GOD]
@@ -147,12 +85,18 @@ class World:
             self.start(name)
         for esp_id in ESPS:
             self.heard_at(esp_id)
+        self.backups = copy.deepcopy(self.disks)
         if self.dice.random() < 0.7:
             # Devices are carried about: none hangs on the broker of its owner.
             self.pass_time(2.0)
             for esp_id in ESPS:
                 self.homes[esp_id] = self.dice.choice(NODES)
                 self.heard_at(esp_id)
+
+    def stormy(self) -> None:
+        """As networks are whose faults nobody has found yet: most goes well, some comes seconds late."""
+        if self.dice.random() < 0.7:
+            self.weather = Weather(loss=0.05, twice=0.05, stray=0.3, stray_s=3.0)
 
     # --- time and messages --------------------------------------------------------------------------------------------
 
@@ -196,20 +140,20 @@ class World:
             self.counts.steps += 1
         effects = what(*given, self.moment(process))
         self.do(process, effects)
-        self.judge.look(process)
+        if process.name in self.alive:
+            # What a core knew that died before it was written, nobody was ever told.
+            self.judge.look(process)
 
     def do(self, process: Process, effects: Effects) -> None:
-        try:
-            for effect in effects:
-                left = self.crash_in.get(process.name)
-                if left is not None:
-                    if left == 0:
-                        raise Crashed
-                    self.crash_in[process.name] = left - 1
-                self.carry_out(process, effect)
-        except Crashed:
-            self.counts.mid_crashes += 1
-            self.crash(process.name)
+        for effect in effects:
+            left = self.crash_in.get(process.name)
+            if left is not None:
+                self.crash_in[process.name] = left - 1
+            if left == 0:
+                self.counts.mid_crashes += 1
+                self.crash(process.name)
+                return
+            self.carry_out(process, effect)
 
     def send(self, sender: str, to: str, message: TreeMessage) -> None:
         weather = self.weather
@@ -219,7 +163,9 @@ class World:
             if self.dice.random() < weather.loss or frozenset((sender, to)) in self.cut:
                 self.counts.lost += 1
                 continue
-            delay = self.dice.random() * (STRAY_S if self.dice.random() < weather.stray else weather.delay_s)
+            delay = self.dice.random() * (
+                weather.stray_s if self.dice.random() < weather.stray else weather.delay_s
+            )
             self.counts.late += delay > TERMS.lease_s
             self.at(self.now + delay, lambda: self.deliver(sender, to, message))
 
@@ -251,10 +197,10 @@ class World:
                 self.send(process.name, effect.to, documents)
             case Take():
                 self.judge.taking(process, effect)
-                if self.dice.random() < 0.95:
+                if self.dice.random() >= self.forgetful:
                     self.answer(process, "adopted", effect.esp_id, effect.epoch)
             case Survey():
-                if self.dice.random() < 0.95:
+                if self.dice.random() >= self.forgetful:
                     self.at(
                         self.now + self.dice.random(),
                         lambda: self.survey(process, effect.esp_id, effect.epoch),
@@ -265,7 +211,11 @@ class World:
             case Carry():
                 self.counts.carried += 1
                 self.judge.carried(effect)
-                self.levels[effect.esp_id] = float(effect.payload)
+                if self.homes[effect.esp_id] != process.name:
+                    return  # nobody hears it: the device hangs elsewhere now
+                level, boot, number = effect.payload.split()
+                self.judge.in_order(effect.esp_id, effect.owner, Stamp(effect.epoch, int(boot), int(number)))
+                self.levels[effect.esp_id] = float(level)
             case Obey():
                 core = process.core
                 if isinstance(core, Kaiser):
@@ -296,8 +246,12 @@ class World:
         self.judge.writing(disk.records, what)
         if what.boot is not None:
             disk.boot = what.boot
+        if what.settled:
+            disk.restored = False
         if what.god_instance is not None:
             disk.god_instance = what.god_instance
+        for esp_id in what.dropped:
+            disk.prepared.pop(esp_id, None)
         if what.documents is not None:
             disk.prepared[what.documents.esp_id] = what.documents.version
         for record in what.records:
@@ -316,11 +270,24 @@ class World:
 
     # --- lives --------------------------------------------------------------------------------------------------------
 
+    def restore(self, name: str) -> None:
+        """Its disk breaks, and a backup is put in its place."""
+        self.crash(name)
+        if name == GOD:
+            self.restored_at = self.now
+            self.judge.restoring()
+        self.disks[name] = copy.deepcopy(self.backups[name])
+        self.disks[name].restored = True
+        self.pass_time(1.0)
+        self.counts.restores += 1
+        self.start(name)
+
     def start(self, name: str) -> None:
         if name in self.alive:
             return
         disk = self.disks[name]
-        boot = disk.boot + 1
+        restored = disk.restored
+        boot = next_count(disk.boot, START_MS + int(self.now * 1000), restored=restored)
         process = Process(
             name=name,
             core=None,  # type: ignore[arg-type]
@@ -341,6 +308,7 @@ class World:
                 terms=TERMS,
                 fresh_id=self.fresh_id,
                 moment=moment,
+                restored=restored,
             )
             for esp_id in ESPS:
                 process.core.configured(esp_id, self.version_of(esp_id))
@@ -369,7 +337,7 @@ class World:
     def chatter(self, process: Process) -> None:
         """Rules at work: whoever believes to own a device switches it now and then."""
         if self.alive.get(process.name) is process and not self.healed:
-            if self.now >= process.stalled_until:
+            if self.chatters and self.now >= process.stalled_until:
                 for esp_id in ESPS:
                     if self.dice.random() < 0.5:
                         self.command(process.name, esp_id, self.dice.random())
@@ -378,8 +346,6 @@ class World:
     def fresh_id(self) -> str:
         self.number += 1
         return f"c{self.number}"
-
-    versions: dict[str, int] = {}
 
     def version_of(self, esp_id: str) -> str:
         return f"v{self.versions.get(esp_id, 0)}"
@@ -401,10 +367,8 @@ class World:
         if process is None:
             return
         core = process.core
-        if isinstance(core, God):
-            stamp = core.stamp(esp_id)
-        else:
-            stamp = core.stamp(esp_id, self.moment(process), off=off)
+        now = self.moment(process)
+        stamp = core.stamp(esp_id) if isinstance(core, God) else core.stamp(esp_id, now, off=off)
         if stamp is None:
             return
         home = self.homes[esp_id]
@@ -412,6 +376,7 @@ class World:
             self.judge.carried(
                 Carry(esp_id=esp_id, tail="", payload=b"", epoch=stamp.epoch, owner=name), local=True
             )
+            self.judge.in_order(esp_id, name, stamp)
             self.levels[esp_id] = level
             return
         command = RelayCommand(
@@ -419,7 +384,7 @@ class World:
             esp_id=esp_id,
             stamp=stamp,
             tail="actuator/1/command",
-            payload=str(level).encode(),
+            payload=f"{level} {stamp.boot} {stamp.number}".encode(),
         )
         self.send(name, home, command)
 

@@ -11,14 +11,15 @@ import attrs
 import jwt
 import pytest
 import trio
-from trio_websocket import open_websocket_url
+import trio.testing
+from trio_websocket import ConnectionClosed, open_websocket_url
 
-from growy.model.errors import GrowyError
+from growy.model.errors import GrowyError, StoreError
 from growy.model.people import LOCAL, Peer, Role
 from growy.web.accounts.accounts import Accounts, open_accounts
-from growy.web.accounts.logins import ACCESS_S, REFRESH_S, REMEMBERED_S
+from growy.web.accounts.logins import ACCESS_S, REFRESH_S, REMEMBERED_S, SHARED_AT_ONCE
 from growy.web.accounts.passwords import MOST_WAITING, Hasher
-from growy.web.accounts.sessions import CACHED, MOST_SESSIONS
+from growy.web.accounts.sessions import CACHED, GRACE_S, MOST_SESSIONS
 from growy.web.accounts.tokens import Claims, TokenKind
 
 AUTH = "/api/v1/auth"
@@ -59,6 +60,7 @@ async def at(house: Any, serve: Any, connect: Any, tmp_path: Path, wall: Wall) -
     """A stranger's connection to a server without users."""
     house.accounts = await reopened(house, tmp_path, wall)
     async with serve(house) as web, connect(web, "") as client:
+        client.setup = {**ANN, "setup_code": house.accounts.logins.setup_code}
         yield client
 
 
@@ -68,7 +70,7 @@ def bearer(tokens: Any) -> dict[str, str]:
 
 async def made(at: Any) -> Any:
     """The first administrator's tokens."""
-    reply = await at.ask("POST", f"{AUTH}/setup", ANN)
+    reply = await at.ask("POST", f"{AUTH}/setup", at.setup)
     assert reply.status == 200, reply.body
     return reply.json()["tokens"]
 
@@ -83,9 +85,10 @@ async def test_the_first_administrator_is_made_once(at: Any) -> None:
     status = (await at.ask("GET", f"{AUTH}/status")).json()
     assert (status["setup_required"], status["users_exist"], status["setup_code_required"]) == (
         *(True, False),
-        False,
+        True,
     )
-    reply = await at.ask("POST", f"{AUTH}/setup", ANN)
+    assert "setup_code" not in status
+    reply = await at.ask("POST", f"{AUTH}/setup", at.setup)
     said = reply.json()
     assert said["user"] | {"created_at": "", "updated_at": ""} == {
         "id": 1,
@@ -100,7 +103,7 @@ async def test_the_first_administrator_is_made_once(at: Any) -> None:
     assert set(said["tokens"]) == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert (said["tokens"]["token_type"], said["tokens"]["expires_in"]) == ("bearer", ACCESS_S)
     assert not (await at.ask("GET", f"{AUTH}/status")).json()["setup_required"]
-    again = await at.ask("POST", f"{AUTH}/setup", {**ANN, "username": "eve", "email": "eve@x.y"})
+    again = await at.ask("POST", f"{AUTH}/setup", {**at.setup, "username": "eve", "email": "eve@x.y"})
     assert again.status == 403
     me = (await at.ask("GET", f"{AUTH}/me", **bearer(said["tokens"]))).json()
     assert (me["username"], me["role"], me["is_active"]) == ("ann", "admin", True)
@@ -112,7 +115,7 @@ async def test_of_many_who_set_up_at_once_one_is_administrator(at: Any, house: A
     async def one(number: int) -> None:
         try:
             await house.accounts.logins.setup(
-                f"user{number}", None, "", "seven green peppers", code="", peer=Peer("127.0.0.1")
+                f"user{number}", None, "", "seven green peppers", code="", peer=Peer("", local=True)
             )
         except GrowyError as error:
             ended.append(type(error).__name__)
@@ -127,9 +130,18 @@ async def test_of_many_who_set_up_at_once_one_is_administrator(at: Any, house: A
 
 
 @pytest.mark.parametrize(
-    "peer", [Peer("192.168.1.7"), Peer("127.0.0.1", forwarded=True), Peer("2001:db8::1")]
+    "peer",
+    [
+        Peer("192.168.1.7"),
+        Peer("127.0.0.1"),  # a proxy on this machine that adds no header has that, too
+        Peer("127.0.0.1", forwarded=True),
+        Peer("", local=True, forwarded=True),
+        Peer("2001:db8::1"),
+    ],
 )
-async def test_from_elsewhere_the_first_administrator_needs_the_code(at: Any, house: Any, peer: Peer) -> None:
+async def test_but_for_the_unix_socket_the_first_administrator_needs_the_code(
+    at: Any, house: Any, peer: Peer
+) -> None:
     logins = house.accounts.logins
     assert logins.needs_code(peer)
     for code in ("", "00000000"):
@@ -142,10 +154,45 @@ async def test_from_elsewhere_the_first_administrator_needs_the_code(at: Any, ho
     assert (user.role, logins.setup_required) == (Role.ADMIN, False)
 
 
-async def test_a_proxy_on_this_machine_does_not_make_strangers_local(at: Any) -> None:
-    reply = await at.ask("POST", f"{AUTH}/setup", ANN, X_Forwarded_For="203.0.113.9")
+@pytest.mark.parametrize("headers", [{}, {"X_Forwarded_For": "203.0.113.9"}])
+async def test_a_proxy_on_this_machine_does_not_make_strangers_local(
+    at: Any, headers: dict[str, str]
+) -> None:
+    reply = await at.ask("POST", f"{AUTH}/setup", ANN, **headers)
     assert (reply.status, "setup code" in reply.json()["detail"]) == (403, True)
-    assert (await at.ask("GET", f"{AUTH}/status", Forwarded="for=x")).json()["setup_code_required"]
+    assert (await at.ask("GET", f"{AUTH}/status", **headers)).json()["setup_code_required"]
+
+
+async def test_the_unix_socket_needs_no_code_and_tells_it(
+    house: Any, serve: Any, connect: Any, tmp_path: Path
+) -> None:
+    from web.conftest import Client
+
+    path = tmp_path / "growyd.sock"
+    async with serve(house, socket_path=path) as web, await trio.open_unix_socket(path) as stream:
+        here = Client(stream)
+        said = (await here.ask("GET", f"{AUTH}/status")).json()
+        assert (said["setup_code_required"], len(said["setup_code"])) == (False, 16)
+        proxied = (await here.ask("GET", f"{AUTH}/status", X_Real_IP="203.0.113.9")).json()
+        assert (proxied["setup_code_required"], "setup_code" in proxied) == (True, False)
+        async with connect(web, "") as browser:
+            ask = {**ANN, "setup_code": said["setup_code"]}
+            assert (await browser.ask("POST", f"{AUTH}/setup", ask)).status == 200
+        said = (await here.ask("GET", f"{AUTH}/status")).json()
+        assert (said["setup_code_required"], "setup_code" in said) == (False, False)
+
+
+async def test_guessing_the_setup_code_is_slowed_down_wherever_it_comes_from(at: Any, house: Any) -> None:
+    ended: list[int] = []
+    for number in range(8):
+        ask = {**ANN, "setup_code": f"{number:016x}"}
+        ended.append((await at.ask("POST", f"{AUTH}/setup", ask)).status)
+    assert ended == [403] * 5 + [429] * 3
+    elsewhere = Peer("192.168.1.9")
+    with pytest.raises(GrowyError, match="Too many attempts"):
+        await house.accounts.logins.setup("eve", None, "", ANN["password"], code="", peer=elsewhere)
+    local = Peer("", local=True)
+    assert await house.accounts.logins.setup("ann", None, "", ANN["password"], code="", peer=local)
 
 
 async def test_a_user_logs_in_by_name_or_mail_in_any_case(at: Any) -> None:
@@ -209,6 +256,7 @@ async def test_a_refresh_token_used_twice_ends_its_session_and_no_other(at: Any,
     ask = {"refresh_token": first["refresh_token"]}
     second = (await at.ask("POST", f"{AUTH}/refresh", ask)).json()["tokens"]
     assert (await at.ask("GET", f"{AUTH}/me", **bearer(second))).status == 200
+    house.accounts._core.sessions._live[claims_of(second)["sid"]].grace_until = trio.current_time()
     stolen = await at.ask("POST", f"{AUTH}/refresh", ask)
     assert (stolen.status, stolen.json()["detail"]) == (401, "Token has been revoked")
     # Whoever was honest is logged out too: nobody can tell who is. They log in again.
@@ -220,21 +268,42 @@ async def test_a_refresh_token_used_twice_ends_its_session_and_no_other(at: Any,
     assert "token_revoked" in [note.event_type for note in house.notes]
 
 
-async def test_of_two_who_refresh_at_once_one_gets_tokens(at: Any, house: Any) -> None:
-    token = (await made(at))["refresh_token"]
-    ended: list[str] = []
+def claims_of(tokens: Any) -> Any:
+    return jwt.decode(tokens["access_token"], options={"verify_signature": False})
 
-    async def one() -> None:
-        try:
-            await house.accounts.logins.refresh(token, Peer("127.0.0.1"))
-            ended.append("refreshed")
-        except GrowyError as error:
-            ended.append(str(error))
+
+async def test_two_pages_that_refresh_at_once_stay_logged_in_both(
+    house: Any, tmp_path: Path, clock: trio.abc.Clock
+) -> None:
+    accounts = await reopened(house, tmp_path, Wall())
+    local, logins = Peer("", local=True), accounts.logins
+    first, _ = await logins.setup("ann", None, "", ANN["password"], code="", peer=local)
+    got: list[str] = []
+
+    async def page() -> None:
+        got.append((await logins.refresh(first.refresh, local)).refresh)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(one)
-        nursery.start_soon(one)
-    assert sorted(ended) == ["Token has been revoked", "refreshed"]
+        nursery.start_soon(page)
+        nursery.start_soon(page)
+    assert len(set(got)) == 1  # of one number: whichever page comes next goes on
+    await trio.sleep(GRACE_S - 1)
+    assert (await logins.refresh(first.refresh, local)).refresh
+    await trio.sleep(2)
+    with pytest.raises(GrowyError, match="revoked"):
+        await logins.refresh(first.refresh, local)
+    with pytest.raises(GrowyError, match="revoked"):
+        await logins.refresh(got[0], local)
+
+
+async def test_a_token_older_than_the_last_has_no_grace(house: Any, tmp_path: Path) -> None:
+    accounts = await reopened(house, tmp_path, Wall())
+    local, logins = Peer("", local=True), accounts.logins
+    first, _ = await logins.setup("ann", None, "", ANN["password"], code="", peer=local)
+    second = await logins.refresh(first.refresh, local)
+    await logins.refresh(second.refresh, local)
+    with pytest.raises(GrowyError, match="revoked"):
+        await logins.refresh(first.refresh, local)
 
 
 async def test_remembered_sessions_last_longer(at: Any, wall: Wall) -> None:
@@ -252,6 +321,58 @@ async def test_logging_out_ends_this_session_at_once(at: Any) -> None:
     late = await at.ask("POST", f"{AUTH}/refresh", {"refresh_token": tokens["refresh_token"]})
     assert late.status == 401
     assert (await at.ask("GET", f"{AUTH}/me", **bearer(other))).status == 200
+
+
+async def test_a_refresh_token_is_enough_to_log_out(at: Any, wall: Wall) -> None:
+    tokens, other = await made(at), await logged_in(at)
+    wall.later(ACCESS_S + 1)
+    ask = {"refresh_token": tokens["refresh_token"]}
+    reply = await at.ask("POST", f"{AUTH}/logout", ask, **bearer(tokens))  # the access token is over
+    assert (reply.status, reply.json()["tokens_invalidated"]) == (200, 1)
+    assert (await at.ask("POST", f"{AUTH}/refresh", ask)).status == 401
+    again = await at.ask("POST", f"{AUTH}/logout", ask)
+    assert (again.status, again.json()["tokens_invalidated"]) == (200, 0)
+    goes_on = await at.ask("POST", f"{AUTH}/refresh", {"refresh_token": other["refresh_token"]})
+    assert goes_on.status == 200
+    wall.later(REFRESH_S + 1)
+    newest = {"refresh_token": goes_on.json()["tokens"]["refresh_token"]}
+    assert (await at.ask("POST", f"{AUTH}/logout", newest)).status == 200  # over already: as good
+
+
+async def test_logging_out_everywhere_takes_the_newest_refresh_token(at: Any) -> None:
+    old, other = await made(at), await logged_in(at)
+    new = (await at.ask("POST", f"{AUTH}/refresh", {"refresh_token": old["refresh_token"]})).json()["tokens"]
+    third = await logged_in(at)
+    ask = {"refresh_token": third["refresh_token"], "all_devices": True}
+    replaced = {"refresh_token": old["refresh_token"], "all_devices": True}
+    assert (await at.ask("POST", f"{AUTH}/logout", replaced)).json()["tokens_invalidated"] == 1
+    assert (await at.ask("GET", f"{AUTH}/me", **bearer(new))).status == 401
+    assert (await at.ask("GET", f"{AUTH}/me", **bearer(other))).status == 200
+    assert (await at.ask("POST", f"{AUTH}/logout", ask)).json()["tokens_invalidated"] == 2
+    assert (await at.ask("GET", f"{AUTH}/me", **bearer(other))).status == 401
+
+
+@pytest.mark.parametrize("ask", [{}, {"refresh_token": "a.b.c"}, {"refresh_token": ""}])
+async def test_who_has_nothing_to_show_cannot_log_anybody_out(at: Any, ask: dict[str, str]) -> None:
+    tokens = await made(at)
+    assert (await at.ask("POST", f"{AUTH}/logout", ask)).status == 401
+    access = {"refresh_token": tokens["access_token"]}
+    assert (await at.ask("POST", f"{AUTH}/logout", access)).status == 401
+    assert (await at.ask("GET", f"{AUTH}/me", **bearer(tokens))).status == 200
+
+
+async def test_logging_out_closes_the_websockets_of_that_login(at: Any, house: Any, serve: Any) -> None:
+    tokens = await made(at)
+    async with serve(house) as web:
+        url = f"ws://{web.host}:{web.port}/api/v1/ws/realtime/tab?token={tokens['access_token']}"
+        async with open_websocket_url(url) as socket:
+            await socket.get_message()
+            assert (await at.ask("POST", f"{AUTH}/logout", {}, **bearer(tokens))).status == 200
+            with trio.fail_after(5), pytest.raises(ConnectionClosed) as closed:
+                await socket.get_message()
+            assert closed.value.reason.code == 4001
+        # The client library leaves its stream open when the server closes first.
+        await trio.aclose_forcefully(socket._stream)
 
 
 async def test_logging_out_everywhere_ends_all_also_after_a_restart(
@@ -306,8 +427,7 @@ async def test_one_kind_of_token_is_not_taken_for_the_other(at: Any) -> None:
 
 
 async def test_guessing_is_slowed_down_and_says_for_how_long(at: Any, house: Any, wall: Wall) -> None:
-    await made(at)
-    house.accounts._core.sessions.end([one.id for one in house.accounts._core.sessions.of_user(1)])
+    await made(at)  # logged in from 127.0.0.1, where nobody is at home: proxies are there, too
     wrong = {**LOGIN, "password": "wrong one"}
     statuses = [(await at.ask("POST", f"{AUTH}/login", wrong)).status for _ in range(6)]
     assert statuses == [401] * 5 + [429]
@@ -324,20 +444,24 @@ async def test_guessing_is_slowed_down_and_says_for_how_long(at: Any, house: Any
 async def test_a_strangers_guesses_outlast_a_restart_and_do_not_lock_the_owner_out(
     at: Any, house: Any, tmp_path: Path, wall: Wall
 ) -> None:
-    await made(at)  # Ann is logged in from 127.0.0.1
+    await made(at)
+    house_of_ann, old_house = Peer("192.168.1.5"), Peer("192.168.1.4")
+    await house.accounts.logins.login("ann", ANN["password"], remember=False, peer=old_house)
+    wall.later(REFRESH_S + 1)  # that session is over, though nobody has tidied yet
+    await house.accounts.logins.login("ann", ANN["password"], remember=False, peer=house_of_ann)
     stranger = Peer("192.168.1.66")
     for _ in range(5):
         with pytest.raises(Exception, match="wrong"):
             await house.accounts.logins.login("ann", "guess no. 1", remember=False, peer=stranger)
     await house.accounts.flush()
     after = await reopened(house, tmp_path, wall)
-    for elsewhere in (stranger, Peer("192.168.1.67")):
+    for elsewhere in (stranger, Peer("192.168.1.67"), old_house):
         with pytest.raises(Exception, match="Too many attempts"):
             await after.logins.login("ann", ANN["password"], remember=False, peer=elsewhere)
-    proxied = Peer("127.0.0.1", forwarded=True)
-    with pytest.raises(GrowyError, match="Too many attempts"):
-        await after.logins.login("ann", ANN["password"], remember=False, peer=proxied)
-    for home in (Peer("127.0.0.1"), Peer("", local=True)):
+    for proxied in (Peer("127.0.0.1"), Peer("192.168.1.5", forwarded=True)):
+        with pytest.raises(GrowyError, match="Too many attempts"):
+            await after.logins.login("ann", ANN["password"], remember=False, peer=proxied)
+    for home in (house_of_ann, Peer("", local=True)):
         assert await after.logins.login("ann", ANN["password"], remember=False, peer=home)
 
 
@@ -411,3 +535,103 @@ async def test_what_is_remembered_of_tokens_and_sessions_is_bounded(at: Any, hou
 async def test_a_key_may_come_where_a_token_is_expected(at: Any, house: Any) -> None:
     secret, _ = await house.accounts.administration.add_key("prometheus", Role.VIEWER, caller=LOCAL)
     assert (await at.ask("GET", "/api/v1/sensors", Authorization=f"Bearer {secret}")).status == 200
+
+
+async def test_what_was_typed_for_a_name_that_nobody_has_is_not_written_down(at: Any, house: Any) -> None:
+    await made(at)
+    for _ in range(7):
+        await at.ask("POST", f"{AUTH}/login", {"username": "Seven Green Peppers", "password": "x"})
+    kinds = {note.event_type: note for note in house.notes if note.status == "failed"}
+    assert set(kinds) == {"login_failed", "rate_limit_exceeded"}
+    assert {note.source_id for note in kinds.values()} == {"an unknown name"}
+    assert "peppers" not in str(house.notes).lower()
+
+
+async def test_a_login_that_succeeds_is_one_write(at: Any, house: Any, monkeypatch: Any) -> None:
+    await made(at)
+    written: list[Any] = []
+    write = house.store.write_accounts
+
+    async def counted(batch: Any) -> None:
+        written.append(batch)
+        await write(batch)
+
+    monkeypatch.setattr(type(house.store), "write_accounts", lambda store, batch: counted(batch))
+    await logged_in(at)
+    await house.accounts.logins.write_strikes()
+    assert [len(batch.sessions) for batch in written] == [1]
+
+
+async def test_strikes_that_were_written_in_the_middle_of_a_login_are_taken_back(
+    at: Any, house: Any, wall: Wall
+) -> None:
+    await made(at)
+    logins, peer = house.accounts.logins, Peer("192.168.1.66")
+    for _ in range(4):
+        with pytest.raises(GrowyError):
+            await logins.login("ann", "a wrong guess", remember=False, peer=peer)
+    async with trio.open_nursery() as nursery:
+
+        async def log_in() -> None:
+            await logins.login("ann", ANN["password"], remember=False, peer=peer)
+
+        nursery.start_soon(log_in)
+        await trio.testing.wait_all_tasks_blocked()
+        await logins.write_strikes()  # the fifth attempt counts until it has succeeded
+        assert "ann" in (await house.store.account_rows()).strikes
+    await logins.write_strikes()
+    assert (await house.store.account_rows()).strikes == {}
+
+
+async def test_strikes_that_could_not_be_written_are_written_later(
+    at: Any, house: Any, monkeypatch: Any
+) -> None:
+    await made(at)
+    for _ in range(5):
+        await at.ask("POST", f"{AUTH}/login", {**LOGIN, "password": "a wrong guess"})
+
+    async def full(store: Any, batch: Any) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(house.store), "write_accounts", full)
+        with pytest.raises(StoreError):
+            await house.accounts.logins.write_strikes()
+    await house.accounts.logins.write_strikes()
+    assert (await house.store.account_rows()).strikes["ann"].failures == 5
+    await house.accounts.administration.set_password(
+        1, "eight green peppers", caller=LOCAL, peer=Peer("", local=True)
+    )
+    await house.accounts.logins.write_strikes()
+    assert (await house.store.account_rows()).strikes == {}
+
+
+async def test_a_crowd_behind_a_proxy_leaves_room_for_the_others(at: Any, house: Any) -> None:
+    await made(at)
+    logins, ended = house.accounts.logins, []
+
+    async def one(peer: Peer) -> None:
+        try:
+            await logins.login("ann", ANN["password"], remember=False, peer=peer)
+            ended.append((peer.address, "in"))
+        except GrowyError as error:
+            ended.append((peer.address, error.code))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(MOST_WAITING + 2):
+            nursery.start_soon(one, Peer("127.0.0.1"))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(one, Peer("192.168.1.5"))
+    assert ended.count(("127.0.0.1", "in")) == SHARED_AT_ONCE
+    assert ("192.168.1.5", "in") in ended
+
+
+@pytest.mark.parametrize("field", ["password", "setup_code"])
+@pytest.mark.parametrize("secret", [12345678987, ["seven green peppers"], {"a": "seven green peppers"}])
+async def test_no_answer_repeats_a_secret_that_is_no_text(at: Any, field: str, secret: object) -> None:
+    for path in ("setup", "login", "register", "refresh", "logout"):
+        body = {**at.setup, field: secret, "refresh_token": secret, "current_password": secret}
+        reply = await at.ask("POST", f"{AUTH}/{path}", body)
+        assert reply.status in (400, 401), reply.body
+        assert b"peppers" not in reply.body
+        assert b"12345678987" not in reply.body

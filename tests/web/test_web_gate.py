@@ -12,10 +12,13 @@ import trio
 from rig.people import api_key
 from trio_websocket import ConnectionClosed, open_websocket_url
 
-from growy.model.people import LOCAL, Role, Scope
+from growy.model.errors import Unauthorized
+from growy.model.people import ANYBODY, LOCAL, Peer, Role, Scope
 from growy.web.answers import Response, answer
 from growy.web.api import ENDPOINTS
+from growy.web.gate import Gate
 from growy.web.router import Auth, Call
+from growy.web.server import address_of_peer
 
 TABLE = """
 PUBLIC GET /
@@ -40,7 +43,7 @@ VIEWER GET /api/v1/actuators/{esp_id}/{gpio}/history
 VIEWER GET /api/v1/actuators/{esp_id}/{gpio}/status
 VIEWER GET /api/v1/audit
 VIEWER GET /api/v1/auth/me
-VIEWER POST /api/v1/auth/logout
+PUBLIC POST /api/v1/auth/logout
 VIEWER PATCH /api/v1/users/me/password
 VIEWER GET /api/v1/audit/event-types
 VIEWER GET /api/v1/auth/mqtt/status
@@ -292,3 +295,42 @@ async def test_the_unix_socket_is_its_own_login(house: Any, serve: Any, tmp_path
         client = Client(stream)
         assert (await client.ask("POST", "/api/v1/zones", {"zone_id": "tent"})).status == 201
         assert (await client.ask("GET", "/api/v1/sensors", X_API_Key="wrong")).status == 200
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Proto"])
+async def test_a_proxy_on_the_unix_socket_makes_nobody_an_administrator(
+    house: Any, serve: Any, tmp_path: Path, header: str
+) -> None:
+    from web.conftest import Client
+
+    path = tmp_path / "growyd.sock"
+    async with serve(house, socket_path=path), await trio.open_unix_socket(path) as stream:
+        client = Client(stream)
+        proxied = {header.replace("-", "_"): "203.0.113.9"}
+        assert (await client.ask("GET", "/api/v1/users", **proxied)).status == 401
+        key, _ = await house.accounts.administration.add_key("web", Role.VIEWER, caller=LOCAL)
+        assert (await client.ask("GET", "/api/v1/sensors", X_API_Key=key, **proxied)).status == 200
+        assert (await client.ask("GET", "/api/v1/users")).status == 200  # the next request is its own
+
+
+async def test_a_public_endpoint_knows_who_asks_only_where_it_wants_to(house: Any) -> None:
+    gate, peer = Gate(house.accounts), Peer("10.0.0.2")
+    key, _ = await house.accounts.administration.add_key("cam", Role.VIEWER, caller=LOCAL)
+    public = {one.path: one for one in ENDPOINTS if one.auth is Auth.PUBLIC}
+    logout, health = public["/api/v1/auth/logout"], public["/health"]
+    assert gate.admit(logout, {b"x-api-key": key.encode()}, "", peer).caller.name == "cam"
+    assert gate.admit(logout, {b"x-api-key": b"growy_wrong"}, "", peer).caller is ANYBODY
+    assert gate.admit(health, {b"x-api-key": key.encode()}, "", peer).caller is ANYBODY
+    proxied = Peer("", local=True, forwarded=True)
+    assert gate.admit(health, {}, "", proxied).caller is ANYBODY
+    with pytest.raises(Unauthorized):
+        house.accounts.of_key("growy_wrong", proxied)
+
+
+def test_a_client_that_is_gone_before_anybody_looked_is_no_fault() -> None:
+    import socket as sockets
+
+    with sockets.socket() as never_connected:
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(never_connected))
+        with pytest.raises(trio.BrokenResourceError):
+            address_of_peer(stream)

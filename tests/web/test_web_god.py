@@ -386,3 +386,17 @@ async def test_a_stop_waits_for_no_disk(tree: Tree) -> None:
     finally:
         holder.close()
     assert {node["node"]: node["proven"] for node in said["nodes"]} == {"god": True, "kaiser_1": True}
+
+
+async def test_what_the_disk_does_not_take_is_not_said_to_be_done(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("growy.hierarchy.node.SETTLE_S", 0.3)
+    holder = apsw.Connection(str(tree.folder / "god" / "growy.db"))
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        said = await tree.god.post(ADD, {"kaiser_id": "kaiser_1"}, status=503)
+    finally:
+        holder.close()
+    assert said["error"]["code"] == "STORE_UNAVAILABLE"
+    assert "may not be done" in said["detail"]

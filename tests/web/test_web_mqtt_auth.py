@@ -96,6 +96,17 @@ async def test_a_login_is_set_up_and_stands_in_the_status(served: Served, house:
     assert [(note.source_id, note.details["by"]) for note in served.notes] == [("esp", "key:tests")]
 
 
+async def test_the_status_of_logging_in_knows_of_logins_that_growyd_has_set_up(served: Served) -> None:
+    async def in_use() -> bool:
+        return bool((await served.client.ask("GET", "/api/v1/auth/status")).json()["mqtt_auth_enabled"])
+
+    assert not await in_use()  # the house has no login of its own
+    await served.configure({"username": "esp", "password": NEW})
+    assert await in_use()
+    await served.configure({"username": "esp", "enabled": False})
+    assert not await in_use()
+
+
 async def test_only_an_admin_may_set_up_logins(served: Served, connect: Any) -> None:
     before = served.mosquitto.read()
     async with connect(served.web, await api_key(served.web, Role.OPERATOR)) as operator:

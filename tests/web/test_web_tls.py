@@ -17,7 +17,7 @@ from growy.cli.certs import own_names
 from growy.config import WebConfig
 from growy.model.errors import ConfigError
 from growy.web.limits import Limits
-from growy.web.tls import tls_of
+from growy.web.tls import LOOK_S, certificate_of
 
 
 @pytest.fixture(scope="module")
@@ -112,5 +112,84 @@ def test_a_certificate_that_cannot_be_used_is_named(folder: Path, tmp_path: Path
         WebConfig(cert_file=key, key_file=pem),
     ):
         with pytest.raises(ConfigError, match=r"\[web\] (cert|key)_file"):
-            tls_of(config)
-    assert tls_of(WebConfig()) is None
+            certificate_of(config)
+    assert certificate_of(WebConfig()) is None
+
+
+async def shown(web: Any, folder: Path) -> bytes:
+    """The certificate that a new connection sees."""
+    plain = await trio.open_tcp_stream(web.host, web.port)
+    async with trio.SSLStream(plain, trusting(folder), server_hostname="localhost") as stream:
+        await stream.do_handshake()
+        return stream.getpeercert(binary_form=True)
+
+
+def renew(folder: Path, name: str = "another.home.arpa") -> None:
+    assert CliRunner().invoke(main, ["certs", "--out", str(folder), "--name", name]).exit_code == 0
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart(
+    house: Any, serve: Any, tmp_path: Path
+) -> None:
+    from web.conftest import Client
+
+    renew(tmp_path)
+    async with serve(house, with_tls(tmp_path)) as web:
+        plain = await trio.open_tcp_stream(web.host, web.port)
+        tls = trio.SSLStream(plain, trusting(tmp_path), server_hostname="localhost", https_compatible=True)
+        async with tls as open_before:
+            client = Client(open_before, await api_key(web))
+            assert (await client.ask("GET", "/api/v1/sensors")).status == 200
+            before = await shown(web, tmp_path)
+            renew(tmp_path)
+            assert await shown(web, tmp_path) == before  # nobody has looked yet
+            web.look_at_certificate()  # what SIGHUP does
+            with trio.fail_after(5):
+                while await shown(web, tmp_path) == before:
+                    await trio.sleep(0.01)
+            assert (await client.ask("GET", "/api/v1/sensors")).status == 200
+
+
+async def test_it_is_seen_within_a_minute_without_being_told(tmp_path: Path, clock: trio.abc.Clock) -> None:
+    renew(tmp_path)
+    certificate = certificate_of(with_tls(tmp_path))
+    assert certificate is not None
+    first = certificate.context
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(certificate.run)
+        renew(tmp_path)
+        await trio.sleep(LOOK_S - 1)
+        assert certificate.context is first  # the card is not asked all the time
+        with trio.fail_after(10 * LOOK_S):  # the clock runs on while the files are read
+            while certificate.context is first:
+                await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_pair_that_cannot_be_used_leaves_the_old_one_in_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    renew(tmp_path / "here")
+    renew(tmp_path / "other")
+    certificate = certificate_of(with_tls(tmp_path / "here"))
+    assert certificate is not None
+    first, here = certificate.context, tmp_path / "here"
+    await certificate.look()
+    assert certificate.context is first
+    for name, content in (
+        ("server.pem", (tmp_path / "other" / "server.pem").read_bytes()),  # and the key is still the old one
+        ("server.pem", b"-----BEGIN CERTIFICATE-----"),
+        ("server.key", b""),
+    ):
+        (here / name).write_bytes(content)
+        await certificate.look()
+        assert certificate.context is first
+        await certificate.look()  # told once, not every minute
+    (here / "server.key").unlink()
+    await certificate.look()
+    assert certificate.context is first
+    said = [record.getMessage() for record in caplog.records if "old one stays" in record.getMessage()]
+    assert len(said) == 4
+    renew(here)
+    await certificate.look()
+    assert certificate.context is not first

@@ -171,3 +171,65 @@ async def test_strangers_cannot_fill_the_audit_trail(client: Any, house: Any) ->
     noted = [note.event_type for note in house.notes[before:]]
     assert set(noted) == {"api_key_invalid"}
     assert len(noted) <= 25
+
+
+async def test_what_was_left_out_of_the_trail_is_counted_there_and_hides_nothing_else(
+    client: Any, house: Any
+) -> None:
+    for _ in range(60):
+        await client.ask("GET", "/api/v1/sensors", X_API_Key="growy_wrong")
+    assert (await login(client, "nobody")).status == 401
+    assert house.notes[-1].event_type == "login_failed"
+    left_out = 60 - sum(note.event_type == "api_key_invalid" for note in house.notes)
+    assert house.accounts.statistics().refusals_left_out == left_out > 30
+    house.accounts._core.trail._refusals.clear()  # minutes later
+    await client.ask("GET", "/api/v1/sensors", X_API_Key="growy_wrong")
+    assert house.notes[-1].details["left_out"] == left_out
+    await client.ask("GET", "/api/v1/sensors", X_API_Key="growy_wrong")
+    assert "left_out" not in house.notes[-1].details
+
+
+async def test_a_wrong_current_password_is_noted(client: Any, house: Any) -> None:
+    await client.ask("POST", USERS, BOB)
+    here = bearer(await login(client))
+    wrong = {"current_password": "seven red peppers", "new_password": "eight green peppers"}
+    assert (await client.ask("PATCH", f"{USERS}/me/password", wrong, **here)).status == 401
+    note = house.notes[-1]
+    assert (note.event_type, note.source_id, note.details["by"]) == ("login_failed", "bob", "user:bob")
+    assert "red peppers" not in str(house.notes)
+
+
+async def with_keys(client: Any) -> str:
+    """Bob, an administrator who has made two keys; his path."""
+    await client.ask("POST", USERS, {**BOB, "username": "ann", "email": None, "role": "admin"})
+    bob = (await client.ask("POST", USERS, {**BOB, "role": "admin"})).json()
+    token = bearer(await login(client))
+    for name, role in (("panel", "admin"), ("cam", "viewer")):
+        assert (await client.ask("POST", KEYS, {"name": name, "role": role}, **token)).status == 201
+    return f"{USERS}/{bob['id']}"
+
+
+async def test_keys_that_may_do_more_than_who_made_them_are_named(client: Any) -> None:
+    path = await with_keys(client)
+    said = (await client.ask("PATCH", path, {"full_name": "Bob"})).json()
+    assert (said["keys_beyond"], said["message"]) == ([], "bob was changed")
+    said = (await client.ask("PATCH", path, {"role": "operator"})).json()
+    assert (said["keys_beyond"], "panel" in said["message"]) == (["panel"], True)
+    said = (await client.ask("PATCH", path, {"is_active": False})).json()
+    assert said["keys_beyond"] == ["cam", "panel"]
+
+
+async def test_keys_of_a_deleted_user_are_named_or_go_too(client: Any, house: Any) -> None:
+    path = await with_keys(client)
+    said = (await client.ask("DELETE", path)).json()
+    assert (said["keys_left"], said["keys_removed"]) == (["cam", "panel"], [])
+    assert "go on counting: cam, panel" in said["message"]
+    assert {key.name for key in house.accounts.administration.api_keys()} == {"tests", "cam", "panel"}
+    bob = (await client.ask("POST", USERS, BOB)).json()
+    secret = (await client.ask("POST", KEYS, {"name": "own"}, X_API_Key=client.key)).json()["key"]
+    said = (await client.ask("DELETE", f"{USERS}/{bob['id']}?with_keys=true")).json()
+    assert (said["keys_left"], said["keys_removed"]) == ([], ["cam", "panel"])
+    assert {key.name for key in (await house.store.account_rows()).keys} == {"tests", "own"}
+    assert (await client.ask("GET", "/api/v1/sensors", X_API_Key=secret)).status == 200
+    removed = [note.source_id for note in house.notes if note.event_type == "token_revoked"]
+    assert removed == ["cam", "panel"]

@@ -20,9 +20,9 @@ from growy.model.tree_messages import (
     Documents,
     FromGod,
     FromKaiser,
+    Grant,
     Health,
     MessageId,
-    Offer,
     Orders,
     Pass,
     PassRequest,
@@ -270,18 +270,19 @@ def test_what_is_missing_is_named() -> None:
         )
 
 
-def test_a_report_can_be_read_by_people() -> None:
-    offer = Offer(
+def test_orders_can_be_read_by_people() -> None:
+    grant = Grant(
         esp_id="ESP_EA5484",
         epoch=7,
+        lease_s=30.0,
         home="k1",
         state=HandedOver(taken_ms=1, outputs=(HeldOutput(gpio=26, value=1.0),)),
     )
-    orders = Orders(kaiser_id="k1", instance="i", god_id="g", god_instance="h", offers=(offer,))
+    orders = Orders(kaiser_id="k1", instance="i", god_id="g", god_instance="h", grants=(grant,))
 
     assert encode_tree(orders) == (
-        b'{"type":"orders","kaiser_id":"k1","instance":"i","god_id":"g","god_instance":"h","offers":[{"esp_id":'
-        b'"ESP_EA5484","epoch":7,"home":"k1","state":{"taken_ms":1,"outputs":[{"gpio":26,"value":1.0}]}}]}'
+        b'{"type":"orders","kaiser_id":"k1","instance":"i","god_id":"g","god_instance":"h","grants":[{"esp_id":'
+        b'"ESP_EA5484","epoch":7,"lease_s":30.0,"home":"k1","state":{"taken_ms":1,"outputs":[{"gpio":26,"value":1.0}]}}]}'
     )
 
 

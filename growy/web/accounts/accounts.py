@@ -43,6 +43,8 @@ class AccountStatistics:
     sessions: int
     api_keys: int
     setup_required: bool
+    refusals_left_out: int
+    """Wrong passwords, keys and the like beyond those that the audit trail has."""
 
 
 class Accounts:
@@ -96,8 +98,8 @@ class Accounts:
     def _remind(self) -> None:
         if self.logins.setup_required:
             log.warning(
-                "no user yet: make the first one with `growyd user add NAME`, or in the browser",
-                setup_code_for_other_machines=self.logins.setup_code,
+                "no user yet: make the first one with `growyd user add NAME`, or in the browser with the setup code",
+                setup_code=self.logins.setup_code,
             )
 
     async def tidy(self) -> None:
@@ -124,6 +126,7 @@ class Accounts:
             sessions=len(core.sessions),
             api_keys=len(core.keys.all()),
             setup_required=self.logins.setup_required,
+            refusals_left_out=core.trail.left_out,
         )
 
 

@@ -94,15 +94,30 @@ class Administration:
         core.trail.done("user_changed", user.username, text, caller.by, peer)
         return user
 
-    async def delete_user(self, user_id: int, *, caller: Caller, peer: Peer) -> User:
-        """Raises NotFound, Invalid, StoreError."""
+    async def delete_user(
+        self, user_id: int, *, with_keys: bool = False, caller: Caller, peer: Peer
+    ) -> tuple[User, list[ApiKey]]:
+        """The user, and the API keys that the user had made: they go too `with_keys`, or go on counting, because
+        devices may live by them. Raises NotFound, Invalid, StoreError."""
         core = self._core
         async with core.turn:
             user = core.users.need(user_id)
             core.users.check_leaves_admin(user_id)
-            await core.change(deleted_user=user_id)
+            keys = core.keys.made_by(_by(user))
+            await core.change(
+                deleted_user=user_id, deleted_keys=[key.name for key in keys] if with_keys else ()
+            )
+        core.lockout.forgive(user.username.lower())
         core.trail.done("user_deleted", user.username, f"{user.username} was deleted", caller.by, peer)
-        return user
+        for key in keys if with_keys else ():
+            self._key_removed(key, caller, peer)
+        return user, keys
+
+    def keys_beyond(self, user: User) -> list[ApiKey]:
+        """Those that the user made and that may do more than the user may now."""
+        may = user.role if user.active else None
+        made = self._core.keys.made_by(_by(user))
+        return [key for key in made if may is None or key.role > may]
 
     async def set_password(self, user_id: int, password: str, *, caller: Caller, peer: Peer) -> User:
         """All sessions of the user end, but for the one that asks. Raises NotFound, Invalid, StoreError."""
@@ -114,7 +129,7 @@ class Administration:
             user = attrs.evolve(core.users.need(user_id), password=kept, updated_ms=core.wall_ms())
             ended = [one.id for one in core.sessions.of_user(user_id) if one.id != caller.session]
             await core.change(user=user, ended=ended)
-        core.lockout.succeeded(user.username.lower(), Peer("", local=True))
+        core.lockout.forgive(user.username.lower())
         text = f"{user.username} has a new password"
         core.trail.done("user_changed", user.username, text, caller.by, peer)
         return user
@@ -153,6 +168,14 @@ class Administration:
         core = self._core
         async with core.turn:
             key = core.keys.get(name)
-            await core.change(deleted_key=name)
-        core.trail.done("token_revoked", name, f"API key {name} was removed", caller.by, peer)
+            await core.change(deleted_keys=(name,))
+        self._key_removed(key, caller, peer)
         return key
+
+    def _key_removed(self, key: ApiKey, caller: Caller, peer: Peer | None) -> None:
+        text = f"API key {key.name} was removed"
+        self._core.trail.done("token_revoked", key.name, text, caller.by, peer)
+
+
+def _by(user: User) -> str:
+    return user.caller("").by

@@ -3,7 +3,7 @@ memory, one change after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 import trio
@@ -44,7 +44,7 @@ class Core:
         session: Session | None = None,
         ended: list[str] | None = None,
         key: ApiKey | None = None,
-        deleted_key: str | None = None,
+        deleted_keys: Sequence[str] = (),
     ) -> None:
         """Under `turn`. Raises StoreError: nothing is changed."""
         ended = list(ended or ())
@@ -60,7 +60,7 @@ class Core:
                     sessions=() if session is None else (session,),
                     ended_sessions=ended,
                     keys=() if key is None else (key,),
-                    deleted_keys=() if deleted_key is None else (deleted_key,),
+                    deleted_keys=deleted_keys,
                 )
             )
         self.sessions.end(ended)
@@ -72,5 +72,5 @@ class Core:
             self.sessions.put(session)
         if key is not None:
             self.keys.put(key)
-        if deleted_key is not None:
-            self.keys.remove(deleted_key)
+        for name in deleted_keys:
+            self.keys.remove(name)

@@ -44,6 +44,10 @@ class Keys:
         """By name."""
         return sorted((held.now for held in self._by_digest.values()), key=lambda key: key.name)
 
+    def made_by(self, by: str) -> list[ApiKey]:
+        """Those that somebody made, by name. `by` as `Caller.by` names them."""
+        return [key for key in self.all() if key.created_by == by]
+
     def get(self, name: str) -> ApiKey:
         """Raises NotFound."""
         for key in self.all():

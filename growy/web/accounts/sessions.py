@@ -3,6 +3,8 @@ for every request that carries a token: answers from memory."""
 
 from __future__ import annotations
 
+import hmac
+import math
 from collections.abc import Callable, Iterable
 
 import attrs
@@ -22,10 +24,23 @@ MOST_SESSIONS = 20
 """Of one user: the oldest ends for one more."""
 
 
+GRACE_S = 15.0
+"""Two pages of one browser may send the same refresh token: so long the one before the newest still gets tokens."""
+
+
 @attrs.define(eq=False)
 class _Live:
     session: Session
     ended: trio.Event = attrs.field(factory=trio.Event)
+    previous: str = ""
+    """Number of the refresh token before the newest. In memory only: after a restart nobody is in the middle of it."""
+    grace_until: float = -math.inf
+    """By the trio clock."""
+
+    def forgives(self, number: str) -> bool:
+        """Whether that refresh token has been replaced just now."""
+        recent = trio.current_time() < self.grace_until
+        return recent and hmac.compare_digest(self.previous.encode(), number.encode())
 
 
 class Sessions:
@@ -52,8 +67,10 @@ class Sessions:
         live = self._live.get(session.id)
         if live is None:
             self._live[session.id] = _Live(session)
-        else:
-            live.session = session
+            return
+        if session.refresh != live.session.refresh:
+            live.previous, live.grace_until = live.session.refresh, trio.current_time() + GRACE_S
+        live.session = session
 
     def end(self, session_ids: Iterable[str]) -> None:
         """They count no longer, and what they have open ends."""
@@ -84,8 +101,11 @@ class Sessions:
         return [live.session.id for live in self._live.values() if live.session.expires_ms <= now_ms]
 
     def at_home(self, user: User | None, address: str) -> bool:
-        """Whether the user is logged in from that address."""
-        return user is not None and any(session.peer == address for session in self.of_user(user.id))
+        """Whether the user is logged in from that address, now: a session whose time is over says nothing."""
+        if user is None:
+            return False
+        now_ms = self._wall_ms()
+        return any(one.peer == address and one.expires_ms > now_ms for one in self.of_user(user.id))
 
     def admission(self, token: str) -> Admission:
         """Of an access token. Raises Unauthorized, TokenExpired."""

@@ -3,6 +3,7 @@ not push out of the trail what a grower looks for there."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import trio
@@ -26,6 +27,10 @@ class Trail:
         self._wall_ms = wall_ms
         self._refusals: dict[str, TokenBucket] = {}
         """By kind of event: a flood of wrong keys must not hide a wrong password."""
+        self._left_out: Counter[str] = Counter()
+        """Since the last entry of that kind."""
+        self.left_out = 0
+        """Refusals that were not noted, of all kinds."""
 
     def done(self, event_type: str, who: str, message: str, by: str, peer: Peer | None = None) -> None:
         """Something that somebody did who may.
@@ -37,15 +42,24 @@ class Trail:
         self._write(event_type, who, message, by, peer, AuditSeverity.INFO)
 
     def refused(self, event_type: str, who: str, message: str, by: str, peer: Peer) -> None:
-        """Something that somebody tried."""
+        """Something that somebody tried. An entry after some that were left out says how many those were."""
         bucket = self._refusals.setdefault(event_type, TokenBucket(_BURST, _PER_MINUTE / 60))
         if bucket.take(trio.current_time()):
             self._write(event_type, who, message, by, peer, AuditSeverity.WARNING)
+        else:
+            self._left_out[event_type] += 1
+            self.left_out += 1
 
     def _write(
         self, event_type: str, who: str, message: str, by: str, peer: Peer | None, severity: AuditSeverity
     ) -> None:
-        where = {} if peer is None else {"from": "unix socket" if peer.local else peer.address}
+        details: dict[str, object] = {"by": by}
+        if peer is not None:
+            details["from"] = "unix socket" if peer.local else peer.address
+            if peer.forwarded:
+                details["forwarded"] = True
+        if severity is AuditSeverity.WARNING and (left_out := self._left_out.pop(event_type, 0)):
+            details["left_out"] = left_out
         self._note(
             AuditEntry(
                 ts_ms=self._wall_ms(),
@@ -55,6 +69,6 @@ class Trail:
                 source_id=who,
                 status="failed" if severity is AuditSeverity.WARNING else "success",
                 message=message,
-                details={"by": by, **where},
+                details=details,
             )
         )

@@ -6,7 +6,7 @@ import attrs
 from attrs import validators as v
 
 from growy.model.accounts import User
-from growy.model.errors import AccessDenied, Duplicate, NotFound, TooManyAttempts
+from growy.model.errors import AccessDenied, Duplicate, NotFound, TooManyAttempts, Unauthorized
 from growy.model.people import Role
 from growy.web.accounts.logins import Tokens
 from growy.web.accounts.passwords import MOST
@@ -67,7 +67,7 @@ class RefreshBody:
 @attrs.frozen(kw_only=True)
 class LogoutBody:
     refresh_token: Secret | None = attrs.field(default=None, repr=False)
-    """Taken for the sake of clients that send it: the session ends with all its tokens."""
+    """Its session ends, with all its tokens: also when the access token is over, or not sent."""
     all_devices: bool = False
 
 
@@ -95,15 +95,18 @@ def _tokens(tokens: Tokens) -> dict[str, object]:
 
 
 async def status(call: Call) -> Response:
-    logins = call.app.accounts.logins
+    """Through the unix socket it has the setup code, too: who asks there may make users anyway."""
+    app, logins = call.app, call.app.accounts.logins
+    code = {"setup_code": logins.setup_code} if logins.setup_required and call.peer.trusted else {}
     return answer(
         {
             "success": True,
             "setup_required": logins.setup_required,
             "users_exist": not logins.setup_required,
             "setup_code_required": logins.setup_required and logins.needs_code(call.peer),
-            "mqtt_auth_enabled": call.app.broker_login,
-            "mqtt_tls_enabled": call.app.broker_tls,
+            **code,
+            "mqtt_auth_enabled": app.broker_login or app.broker_logins.in_use,
+            "mqtt_tls_enabled": app.broker_tls,
         }
     )
 
@@ -159,7 +162,10 @@ async def refresh(call: Call, body: RefreshBody) -> Response:
 
 
 async def logout(call: Call, body: LogoutBody) -> Response:
-    ended = await call.app.accounts.logins.logout(call.caller, all_devices=body.all_devices, peer=call.peer)
+    """Also of who has nothing but a refresh token left: an access token is over after half an hour."""
+    ended = await call.app.accounts.logins.logout(
+        call.caller, body.refresh_token or "", all_devices=body.all_devices, peer=call.peer
+    )
     return answer({"success": True, "message": "Logged out", "tokens_invalidated": ended})
 
 
@@ -252,8 +258,10 @@ ENDPOINTS = (
         summary="Log out",
         handler=logout,
         body=LogoutBody,
-        auth=Auth.VIEWER,
+        auth=Auth.PUBLIC,
+        knows_caller=True,
         answers=shapes.LOGGED_OUT,
+        errors=(Unauthorized,),
     ),
     Endpoint(
         method="GET",

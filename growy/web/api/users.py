@@ -31,6 +31,12 @@ class UserEditBody:
 
 
 @attrs.frozen(kw_only=True)
+class DeleteQuery:
+    with_keys: bool = False
+    """The API keys that the user made go, too."""
+
+
+@attrs.frozen(kw_only=True)
 class NewPasswordBody:
     new_password: Secret = attrs.field(validator=short, repr=False)
 
@@ -71,17 +77,27 @@ async def add(call: Call, body: RegisterBody) -> Response:
 
 async def edit(call: Call, body: UserEditBody) -> Response:
     wanted = UserEdit(email=body.email, full_name=body.full_name, role=body.role, active=body.is_active)
-    changed = await call.app.accounts.administration.edit_user(
+    administration = call.app.accounts.administration
+    changed = await administration.edit_user(
         call.integer("user_id"), wanted, caller=call.caller, peer=call.peer
     )
-    return answer(_said(changed, f"{changed.username} was changed"))
+    keys = [key.name for key in administration.keys_beyond(changed)]
+    more = f"; API keys that {changed.username} made may do more: {', '.join(keys)}" if keys else ""
+    return answer({**_said(changed, f"{changed.username} was changed{more}"), "keys_beyond": keys})
 
 
-async def delete(call: Call) -> Response:
-    gone = await call.app.accounts.administration.delete_user(
-        call.integer("user_id"), caller=call.caller, peer=call.peer
+async def delete(call: Call, query: DeleteQuery) -> Response:
+    gone, made = await call.app.accounts.administration.delete_user(
+        call.integer("user_id"), with_keys=query.with_keys, caller=call.caller, peer=call.peer
     )
-    return answer(_said(gone, f"{gone.username} was deleted"))
+    keys = [key.name for key in made]
+    removed, left = (keys, []) if query.with_keys else ([], keys)
+    more = ""
+    if keys:
+        fate = "count no longer" if query.with_keys else "go on counting"
+        more = f"; API keys that {gone.username} made {fate}: {', '.join(keys)}"
+    said = _said(gone, f"{gone.username} was deleted{more}")
+    return answer({**said, "keys_removed": removed, "keys_left": left})
 
 
 async def reset_password(call: Call, body: NewPasswordBody) -> Response:
@@ -149,12 +165,14 @@ def _admin(
     answers: Record | Answer,
     body: type | None = None,
     errors: tuple[type[GrowyError], ...] = (),
+    query: type | None = None,
 ) -> Endpoint:
     return Endpoint(
         method=method,
         path=path,
         summary=summary,
         handler=handler,
+        query=query,
         body=body,
         auth=Auth.ADMIN,
         answers=answers,
@@ -174,8 +192,10 @@ ENDPOINTS = (
         (Duplicate, TooManyAttempts),
     ),
     _admin("GET", _USER, "One user", user, shapes.ONE_USER, errors=(NotFound,)),
-    _admin("PATCH", _USER, "Change an account", edit, shapes.ONE_USER, UserEditBody, (NotFound, Duplicate)),
-    _admin("DELETE", _USER, "Delete an account", delete, shapes.ONE_USER, errors=(NotFound,)),
+    _admin("PATCH", _USER, "Change an account", edit, shapes.EDITED, UserEditBody, (NotFound, Duplicate)),
+    _admin(
+        "DELETE", _USER, "Delete an account", delete, shapes.DELETED, errors=(NotFound,), query=DeleteQuery
+    ),
     _admin(
         "POST",
         f"{_USER}/reset-password",

@@ -43,7 +43,7 @@ STATUS = success(
     setup_code_required=FLAG,
     mqtt_auth_enabled=FLAG,
     mqtt_tls_enabled=FLAG,
-)
+).maybe_with(setup_code=TEXT)
 LOGGED_IN = success(message=TEXT, tokens=TOKENS, user=USER)
 FORM_TOKENS = success(**_TOKENS)
 REFRESHED = success(message=TEXT, tokens=TOKENS)
@@ -52,6 +52,8 @@ LOGGED_OUT = success(message=TEXT, tokens_invalidated=INTEGER)
 ME = success(**USER.fields).plus(id=maybe(INTEGER))
 USERS = success(users=many(USER), total=INTEGER)
 ONE_USER = success(message=TEXT, **USER.fields, user=USER)
+EDITED = ONE_USER.plus(keys_beyond=many(TEXT))
+DELETED = ONE_USER.plus(keys_removed=many(TEXT), keys_left=many(TEXT))
 KEY = record(
     "ApiKey",
     name=TEXT,

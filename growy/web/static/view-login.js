@@ -88,7 +88,7 @@ export function loginView() {
 		h("form", { class: "login", onsubmit: submit },
 			field("username", "Name", { autocomplete: "username", required: true, autofocus: true, maxlength: "50", ...(setup && { minlength: "3", pattern: "[a-zA-Z][a-zA-Z0-9_\\-]*", title: "A letter, then letters, digits, _ and -" }) }),
 			setup && field("email", "E-mail (if you like)", { type: "email", autocomplete: "email" }),
-			setup && state.session.code && field("code", "Setup code, which growyd has written into its log on the Pi", { autocomplete: "off", required: true }),
+			setup && state.session.code && field("code", "Setup code: on the Pi, growyd status shows it, and so does growyd's log", { autocomplete: "off", required: true }),
 			field("password", "Password", { type: "password", autocomplete: setup ? "new-password" : "current-password", required: true, ...(setup && { minlength: "8" }) }),
 			setup && field("again", "Password once more", { type: "password", autocomplete: "new-password", required: true, minlength: "8" }),
 			h("label", { class: "check" }, h("input", { type: "checkbox", name: "remember" }), " Stay logged in on this device"),

@@ -1,0 +1,87 @@
+"""What Kaisers want of God: that a device changes its owner, that a command reaches another Kaiser after all. Pure.
+
+A wish may be heard more than once; it is granted once. God's own rules judge it, not the wisher's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from growy.hierarchy import transfers
+from growy.hierarchy.chains import Chains
+from growy.hierarchy.effects import AlternativeRoute, Effects, Note, Tell
+from growy.hierarchy.realm import Realm, TransferPlan
+from growy.model.audit import AuditSeverity
+from growy.model.errors import GrowyError
+from growy.model.hierarchy import ChainType, CommandChain, NodeId
+from growy.model.time import Moment
+from growy.model.tree_messages import CrossResponse, Petition, Reroute
+
+KEPT = 256
+"""Petitions that are known when they are heard again."""
+
+
+class Wishes:
+    """Args: fresh_id: makes ids of command chains."""
+
+    def __init__(self, realm: Realm, chains: Chains, fresh_id: Callable[[], str]) -> None:
+        self._realm = realm
+        self._chains = chains
+        self._fresh_id = fresh_id
+        self._heard: dict[tuple[NodeId, str], None] = {}
+
+    def petitioned(self, sender: NodeId, petition: Petition, moment: Moment, out: Effects) -> None:
+        """A transfer: at once, after a person's consent, or not at all."""
+        record = self._realm.records.get(petition.esp_id)
+        key = (sender, petition.petition_id)
+        if record is None or sender not in self._realm.nodes or key in self._heard:
+            return
+        self._heard[key] = None
+        if len(self._heard) > KEPT:
+            del self._heard[next(iter(self._heard))]
+        plan = TransferPlan(
+            from_owner=record.owner,
+            to_owner=petition.to_owner,
+            reason=petition.reason or "petition",
+            wisher=sender,
+        )
+        issued_by = f"kaiser:{sender}"
+        try:
+            transfers.begin(
+                self._realm, self._fresh_id(), petition.esp_id, plan, moment, out, issued_by=issued_by
+            )
+        except GrowyError as error:
+            out.append(
+                Note(
+                    event_type="ownership_conflict",
+                    message=f"{sender} wanted {petition.esp_id} to go to {petition.to_owner}: {error}",
+                    source_id=petition.esp_id,
+                    severity=AuditSeverity.WARNING,
+                    details=error.details,
+                )
+            )
+
+    def rerouted(self, sender: NodeId, message: Reroute, moment: Moment, out: Effects) -> None:
+        """What two Kaisers could not settle directly."""
+        chain_id = f"{sender}/{message.command_id}"
+        if sender not in self._realm.nodes or any(one.command_id == chain_id for one in self._chains.live):
+            return
+        if message.target not in self._realm.nodes:
+            gone = f"there is no Kaiser {message.target}"
+            out.append(
+                Tell(sender, CrossResponse(command_id=message.command_id, success=False, message=gone))
+            )
+            return
+        out.append(AlternativeRoute(source=sender, target=message.target, command_type=message.command_type))
+        data = {"source_kaiser": sender, "command_type": message.command_type, "data": dict(message.data)}
+        self._chains.open(chain_id, message.target, ChainType.CROSS_KAISER, data, moment, out)
+
+    def carried(self, chain: CommandChain, *, success: bool, message: str, out: Effects) -> None:
+        """A chain has ended: if God carried it from one Kaiser to another, the first is told."""
+        if chain.command_type is not ChainType.CROSS_KAISER:
+            return
+        source, _, command_id = chain.command_id.partition("/")
+        response = CrossResponse(
+            command_id=command_id, success=success, message=message, data=chain.response_data
+        )
+        out.append(Tell(source, response))
