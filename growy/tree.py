@@ -23,6 +23,7 @@ from growy.fleet.fleet import Fleet
 from growy.hierarchy.god_node import GodNode, open_god
 from growy.hierarchy.kaiser_node import KaiserNode, open_kaiser
 from growy.hierarchy.leases import Terms
+from growy.hierarchy.measuring import COMMIT, PROCESSING, TRANSFER, Recorder
 from growy.hierarchy.receiving import Receiver, open_receiver
 from growy.hierarchy.sending import Sender
 from growy.hierarchy.sorting import Sorter
@@ -87,6 +88,7 @@ class Tree:
     node: GodNode | KaiserNode
     estate: HouseEstate
     sorter: Sorter
+    store: Store
     link: Callable[[], Link]
     intake: Callable[[], Intake]
     afar: Intake
@@ -114,7 +116,19 @@ class Tree:
                 nursery.start_soon(self.sender.run)
             if self.receiver is not None:
                 nursery.start_soon(self.receiver.run)
+            if isinstance(self.node, GodNode):
+                nursery.start_soon(self._recorder(self.node).run)
             task_status.started()
+
+    def _recorder(self, god: GodNode) -> Recorder:
+        return Recorder(
+            {
+                PROCESSING: lambda: self.intake().statistics().commit_times,
+                COMMIT: lambda: self.store.statistics().commit_times,
+                TRANSFER: god.transfer_times,
+            },
+            god.measured,
+        )
 
     def parts(self) -> Mapping[str, Callable[[], object]]:
         """Statistics, by name."""
@@ -178,7 +192,7 @@ async def open_tree(
         setup_of=lambda *asked: setups().setup_of(*asked),
     )
     moment = partial(_now, wall_ms)
-    made = partial(Tree, estate=estate, link=link, intake=intake, afar=afar)
+    made = partial(Tree, estate=estate, store=store, link=link, intake=intake, afar=afar)
     if config.node.role == ROLE_KAISER:
         uplink, kaiser, sender = await _kaiser(config, store, estate, terms, moment)
         estate.node = kaiser

@@ -52,6 +52,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "growy.cli.interlocks:interlocks",
         "Interlocks: what must never run together, or only together.",
     ),
+    "hierarchy": (
+        "growy.cli.hierarchy:hierarchy",
+        "God, its Kaisers and their devices, as a tree: who owns what, and until when.",
+    ),
+    "kaisers": (
+        "growy.cli.hierarchy:kaisers",
+        "The Kaisers of this God: list them, enter, register and remove them.",
+    ),
+    "transfer": (
+        "growy.cli.transfer:transfer",
+        "Have a device change its owner. Its outputs stay as they are.",
+    ),
+    "chains": ("growy.cli.transfer:chains", "Command chains: what God wants of others, and how far that is."),
     "readings": ("growy.cli.readings:readings", "Stored readings of one ESP32, as a table or as CSV."),
     "sensors": ("growy.cli.sensors:sensors", "Sensor libraries: list them, load them anew."),
     "convert": ("growy.cli.convert:convert", "Convert raw values as the daemon would."),

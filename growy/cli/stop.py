@@ -32,6 +32,8 @@ gpio_option = click.option("--gpio", type=int, help="Only the actuator on this p
 @click.command()
 @esp_option
 @gpio_option
+@click.option("--kaiser", metavar="ID", help="Everything of this node, through its God; god for God's own.")
+@click.option("--everywhere", is_flag=True, help="Every node, through its God.")
 @click.option("--reason", default="growyd stop", help="Why; is kept and shown.")
 @daemon_options
 @json_option
@@ -44,18 +46,31 @@ def stop(
     as_json: bool,
     esp: str | None,
     gpio: int | None,
+    kaiser: str | None,
+    everywhere: bool,
     reason: str,
 ) -> None:
     """Emergency stop: everything off, at once, until somebody clears it.
 
-    Prints what each device proves as it comes, for up to 10 s. Exit code 1 when nothing could be sent, or when a
+    Of this Pi, and of one device or actuator of it; with --kaiser or --everywhere of other nodes too. Prints what each
+    device proves as it comes, for up to 10 s. Exit code 1 when nothing could be sent, or when a
     device that is there has not proven in time that it is off; growyd goes on telling it until it has.
     """
     from growy.cli.exits import DaemonUnreachable, ExitCode
     from growy.cli.output import print_json, shown
+    from growy.cli.stop_tree import stop_tree
 
+    if sum((esp is not None, kaiser is not None, everywhere)) > 1:
+        raise click.UsageError("Say one of --esp, --kaiser and --everywhere")
     try:
         with find_daemon(config_file, socket, url) as daemon:
+            if kaiser is not None or everywhere:
+                tree = stop_tree(daemon, kaiser, reason, quiet=as_json)
+                if as_json:
+                    print_json(tree)
+                if not tree["proven"]:
+                    context.exit(ExitCode.FAILED)
+                return
             said = daemon.post(f"{STOPS}_stop", {**place(esp, gpio), "reason": reason})
             if not as_json:
                 click.echo(shown(said["message"]))

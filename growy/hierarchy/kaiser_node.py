@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 
+import attrs
 import trio
 
 from growy.hierarchy.effects import Obey, Tell
@@ -17,13 +18,83 @@ from growy.hierarchy.writing import BOOT, GOD_INSTANCE, INSTANCE, RESTORED
 from growy.model.control import Tenure
 from growy.model.hierarchy import GOD, NodeId, Stamp
 from growy.model.time import Moment
+from growy.model.tree_messages import NodeRefusal, Orders, TreeMessage
 from growy.store.store import Store
 
 HEALTH_S = 30.0
 
 
+@attrs.frozen(kw_only=True)
+class Holding:
+    """A device that this node owns, is about to own, or lets go of."""
+
+    esp_id: str
+    tenure: Tenure
+    home: NodeId
+    epoch: int | None
+    """None: there is no lease, and nothing but what the device does by itself happens to it."""
+    lease_left_s: float | None
+
+
+@attrs.frozen(kw_only=True)
+class GodView:
+    """Its God, as a Kaiser knows it."""
+
+    god_id: str
+    instance: str
+    """Empty: it has not met it yet."""
+    heard_s: float | None
+    """Seconds since its last orders; None: none since the start."""
+    heard: bool
+    """They came lately enough for leases to go on."""
+    refusal: NodeRefusal | None
+    """Why God will not have this node."""
+
+
 class KaiserNode(TreeNode[Kaiser]):
     """See `open_kaiser`."""
+
+    terms: Terms
+    """Set when it is opened."""
+    _ordered_at: float | None = None
+
+    def _take(self, sender: NodeId, message: TreeMessage) -> None:
+        super()._take(sender, message)
+        if isinstance(message, Orders) and sender == GOD and message.instance == self.core.identity.instance:
+            followed = message.god_instance == self.core.god_instance or message.refusal is not None
+            if followed and message.god_id == self._god_id:
+                self._ordered_at = self._moment().clock
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def god(self) -> GodView:
+        """Whom it follows, and whether that is there."""
+        heard_s = None if self._ordered_at is None else self._moment().clock - self._ordered_at
+        return GodView(
+            god_id=self._god_id,
+            instance=self.core.god_instance,
+            heard_s=heard_s,
+            heard=heard_s is not None and heard_s < self.terms.lease_s - self.terms.fence_s,
+            refusal=self.core.refused,
+        )
+
+    def holdings(self) -> list[Holding]:
+        """By device."""
+        now, found = self._moment().clock, []
+        for esp_id in sorted(self.core.holds.esp_ids):
+            held = self.core.holds.held_until(esp_id, now)
+            found.append(
+                Holding(
+                    esp_id=esp_id,
+                    tenure=self.tenure(esp_id),
+                    home=self.home(esp_id),
+                    epoch=None if held is None else held[0],
+                    lease_left_s=None if held is None else held[1] - now,
+                )
+            )
+        return found
+
+    # --- at work ------------------------------------------------------------------------------------------------------
 
     def owner(self, esp_id: str) -> NodeId:
         away = self.core.relay.owner(esp_id)
@@ -118,7 +189,7 @@ async def open_kaiser(
             moment=now,
         )
 
-    return KaiserNode(
+    node = KaiserNode(
         kaiser_id,
         god_id,
         await make(),
@@ -129,3 +200,5 @@ async def open_kaiser(
         moment=moment,
         default=Tenure.FOREIGN,
     )
+    node.terms = terms
+    return node

@@ -387,6 +387,14 @@ class ChainEnded(GrowyError):
     http_status = 409
 
 
+class NotGod(GrowyError):
+    """A Kaiser was asked for what only its God can do, or knows. The cure names the God."""
+
+    code = "NOT_GOD"
+    numeric_code = 5794
+    http_status = 409
+
+
 class PortInUse(GrowyError):
     """A port that growyd was told to listen on is taken."""
 

@@ -39,14 +39,16 @@ class App:
     pool: Pool
     fleet: Fleet
     control: Control
+    tree: GodNode | KaiserNode
+    """Whose every device is. A Pi that is alone is a God without Kaisers."""
     zones: Zones
     hub: LiveHub
-    tree: GodNode | KaiserNode | None = None
-    """This node in the tree; None only in tests of what does not need it."""
     broker_logins: BrokerLogins
     gate: Gate
     accounts: Accounts
     health: Callable[[], Health]
+    god_at: str = ""
+    """Of a Kaiser: where its God's broker is, without any password."""
     premises: Callable[[], Awaitable[Premises]] = nothing_known
     """What the doctor cannot see from the web room."""
     cpu: CpuMeter = attrs.field(factory=CpuMeter)

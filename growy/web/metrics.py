@@ -15,10 +15,14 @@ from growy.fleet.audit_trail import AuditStatistics
 from growy.fleet.enhanced import EnhancedStatistics
 from growy.fleet.processed import ProcessedStatistics
 from growy.fleet.statistics import FleetStatistics
+from growy.hierarchy.node_events import NodeStatistics
+from growy.hierarchy.receiving import ReceivingStatistics
+from growy.hierarchy.sending import SendingStatistics
 from growy.intake.outcomes import IntakeStatistics
 from growy.ops.machine import disk_written_bytes, memory, resident_bytes, written_bytes
 from growy.sensors.pool import PoolStatistics
 from growy.store.statistics import StoreStatistics
+from growy.web import metrics_tree
 from growy.web.accounts.accounts import AccountStatistics
 from growy.web.app import App
 from growy.web.exposition import Family, counter, counters, figures, gauge, gauges, histogram
@@ -27,6 +31,7 @@ from growy.web.live import LiveStatistics
 from growy.web.statistics import WebStatistics
 
 PREFIX = "growy"
+UPLINK = "uplink"
 
 
 def families(app: App, parts: Mapping[str, object]) -> Iterator[Family]:
@@ -41,8 +46,12 @@ def families(app: App, parts: Mapping[str, object]) -> Iterator[Family]:
     yield gauge("growy_uptime_seconds", "Since growyd was started.", time.time() - app.started_ms / 1000)
     yield from _health(app.health())
     yield from _machine(app)
+    yield from metrics_tree.tree(app)
     for name, record in parts.items():
         if name in _QUIET:
+            continue
+        if name == UPLINK and isinstance(record, LinkStatistics):
+            yield from metrics_tree.uplink(record)
             continue
         for kind, tell in _TELLERS.items():
             if isinstance(record, kind):
@@ -376,6 +385,9 @@ _TELLERS: dict[type, Callable[..., Iterator[Family]]] = {
     ProcessedStatistics: _processed,
     EnhancedStatistics: _enhanced,
     AccountStatistics: _accounts,
+    NodeStatistics: metrics_tree.node,
+    ReceivingStatistics: metrics_tree.receiving,
+    SendingStatistics: metrics_tree.sending,
 }
 _QUIET = frozenset({"broker_findings"})
 """Sentences, no figures: the doctor tells them."""

@@ -20,6 +20,7 @@ from growy.control.control import Control
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
+from growy.hierarchy.god_node import GodNode
 from growy.model.control import ActuatorKey
 from growy.model.setup import ActuatorKind, ActuatorSetup, SensorSetup
 from growy.web.accounts.accounts import Accounts, open_accounts
@@ -34,6 +35,7 @@ from rig.esp import Air, Esp
 from rig.intake import Bench, open_bench
 from rig.logins import no_logins
 from rig.people import api_key
+from rig.tree import god_alone
 
 FAST = 20.0
 ESP = "ESP_12AB34CD"
@@ -49,6 +51,7 @@ class Desk:
     zones: Zones
     air: Air
     hub: LiveHub
+    tree: GodNode
     nursery: trio.Nursery
     accounts: Accounts
     url: str = ""
@@ -66,6 +69,7 @@ class Desk:
             pool=self.bench.pool,
             fleet=self.fleet,
             control=self.control,
+            tree=self.tree,
             zones=self.zones,
             hub=self.hub,
             broker_logins=no_logins(),
@@ -168,8 +172,10 @@ async def open_desk(
         bench.on_readings += [control.take, hub.publish_readings]
         bench.on_committed.append(control.committed)
         accounts = await open_accounts(bench.store, folder, note=lambda entry: None, wall_ms=wall_ms)
-        desk = Desk(bench, fleet, control, Zones(bench.store), air, hub, nursery, accounts)
+        tree = await god_alone(bench.store, lambda: fleet, lambda: control, air, hub)
+        desk = Desk(bench, fleet, control, Zones(bench.store), air, hub, tree, nursery, accounts)
         await nursery.start(control.run)
+        await nursery.start(tree.run)
         nursery.start_soon(_tick, fleet, control)
         async with open_web(WebConfig(port=0), None, desk.app()) as web:
             await nursery.start(web.run)

@@ -20,19 +20,18 @@ from rig.control import control_over
 from rig.esp import Air, Esp, wall_ms
 from rig.logins import no_logins
 from rig.people import api_key
+from rig.pool import pool_without_workers
+from rig.tree import god_alone
 
 from growy.broker.logins import BrokerLogins
-from growy.config import SensorsConfig, StoreConfig, WebConfig
+from growy.config import StoreConfig, WebConfig
 from growy.control.control import Control
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
 from growy.model.audit import AuditEntry
 from growy.model.setup import SensorSetup
-from growy.sensors.pool import SHIPPED_DIR, Pool
-from growy.sensors.registry import Registry
-from growy.sensors.reload import Reloader
-from growy.sensors.staff import Staff
+from growy.sensors.pool import Pool
 from growy.store import Store, open_store
 from growy.web.accounts.accounts import Accounts, open_accounts
 from growy.web.api import ENDPOINTS
@@ -59,6 +58,7 @@ class House:
     zones: Zones
     air: Air
     hub: LiveHub
+    tree: GodNode
     accounts: Accounts
     notes: list[AuditEntry]
     """What the accounts tell the audit trail."""
@@ -77,6 +77,7 @@ class House:
             pool=self.pool,
             fleet=self.fleet,
             control=self.control,
+            tree=self.tree,
             zones=self.zones,
             hub=self.hub,
             broker_logins=self.logins,
@@ -85,12 +86,6 @@ class House:
             health=self.health,
             parts={"fleet": self.fleet.statistics},
         )
-
-
-def pool_without_workers() -> Pool:
-    config, registry = SensorsConfig(), Registry()
-    staff = Staff(config, registry)
-    return Pool(config, staff, registry, Reloader(config, registry, staff, SHIPPED_DIR, None))
 
 
 @asynccontextmanager
@@ -118,7 +113,10 @@ async def open_house(
         control = await control_over(store, fleet, air, hub, clock=clock, wall_ms=wall_ms)
         notes: list[AuditEntry] = []
         accounts = await open_accounts(store, directory, note=notes.append, wall_ms=wall_ms)
-        yield House(store, pool_without_workers(), fleet, control, Zones(store), air, hub, accounts, notes)
+        tree = await god_alone(store, lambda: fleet, lambda: control, air, hub)
+        yield House(
+            store, pool_without_workers(), fleet, control, Zones(store), air, hub, tree, accounts, notes
+        )
 
 
 @pytest.fixture
@@ -346,5 +344,6 @@ async def greenhouse(tmp_path: Path, clock: trio.abc.Clock) -> AsyncIterator[Gre
     ):
         await nursery.start(house.fleet.run)
         await nursery.start(house.control.run)
+        await nursery.start(house.tree.run)
         yield Greenhouse(house, web, nursery)
         nursery.cancel_scope.cancel()

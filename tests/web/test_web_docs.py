@@ -9,10 +9,14 @@ import attrs
 import pytest
 
 from growy.model.errors import (
+    ChainEnded,
+    ChainNotFound,
     GrowyError,
     InvalidCredentials,
     LoginNotChanged,
     LoginUncertain,
+    NodeNotFound,
+    NotGod,
     OwnLogin,
     RuleConflict,
     RuleInvalid,
@@ -20,6 +24,7 @@ from growy.model.errors import (
     SafetyRefused,
     TokenExpired,
     TooManyAttempts,
+    TransferRefused,
     Unauthorized,
 )
 from growy.web.answers import BadRequest, Forbidden, MethodNotAllowed, TooBusy
@@ -60,6 +65,7 @@ def test_every_parameter_and_field_is_documented(endpoint: Endpoint) -> None:
         *(Unauthorized, TokenExpired, InvalidCredentials, TooManyAttempts),
         *(SafetyRefused, RuleNotFound, RuleInvalid, RuleConflict),
         *(OwnLogin, LoginNotChanged, LoginUncertain),
+        *(NotGod, NodeNotFound, ChainNotFound, ChainEnded, TransferRefused),
     ],
 )
 def test_every_error_of_the_web_room_is_documented(error: type[GrowyError]) -> None:

@@ -158,13 +158,12 @@ async def test_discovery_shows_who_is_heard(clock: Any, greenhouse: Any) -> None
     assert said["devices"][0]["ip_address"] == "192.168.4.23"
 
 
-async def test_a_device_belongs_to_its_own_pi_only(clock: Any, greenhouse: Any) -> None:
+async def test_a_device_of_a_pi_that_is_alone_belongs_to_god(clock: Any, greenhouse: Any) -> None:
     await greenhouse.new_esp()
     said = await greenhouse.post(f"{DEVICES}/{ESP}/assign_kaiser", {"kaiser_id": "god"})
     assert (said["kaiser_id"], said["previous_kaiser_id"]) == ("god", "god")
-    said = await greenhouse.post(f"{DEVICES}/{ESP}/assign_kaiser", {"kaiser_id": "pi_two"}, status=501)
-    assert said["error"]["code"] == "COMMAND_NOT_SUPPORTED"
-    assert "pi_two" in said["detail"]
+    assert (await greenhouse.get(f"{DEVICES}/{ESP}"))["kaiser_id"] == "god"
+    assert (await greenhouse.get(f"{DEVICES}?kaiser_id=pi_two"))["data"] == []
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from attrs import validators as v
 
 from growy.fleet.device import Device, DeviceStatus
 from growy.web.answers import Response, answer, iso, page_of
-from growy.web.api.records import ALERT_CONFIG, device_record, known, note, zone_of
+from growy.web.api.records import ALERT_CONFIG, device_record, known, note, owner_of, zone_of
 from growy.web.api.series import describe
 from growy.web.api.setups import actuator_record, sensor_record
+from growy.web.app import App
 from growy.web.router import Auth, Call, Endpoint
 from growy.web.shape import many
 from growy.web.shapes import devices as shapes
@@ -29,7 +30,7 @@ class DevicesQuery:
     page_size: int = attrs.field(default=20, validator=[v.ge(1), v.le(100)])
 
 
-def _fits(device: Device, query: DevicesQuery) -> bool:
+def _fits(app: App, device: Device, query: DevicesQuery) -> bool:
     if device.status is DeviceStatus.DELETED and not (
         query.include_deleted or query.status == DeviceStatus.DELETED
     ):
@@ -38,7 +39,7 @@ def _fits(device: Device, query: DevicesQuery) -> bool:
     words = (device.status, "online" if device.online else "offline")
     return (
         (query.zone_id is None or zone_of(device) == query.zone_id)
-        and (query.kaiser_id is None or device.kaiser_id == query.kaiser_id)
+        and (query.kaiser_id is None or owner_of(app, device) == query.kaiser_id)
         and (query.status is None or query.status in words)
         and (
             query.hardware_type is None or device.record.hardware_type.lower() == query.hardware_type.lower()
@@ -49,7 +50,7 @@ def _fits(device: Device, query: DevicesQuery) -> bool:
 async def devices(call: Call, query: DevicesQuery) -> Response:
     """All devices; also those that wait for approval, so that a new one is seen at once."""
     app = call.app
-    fitting = [device for device in app.fleet.devices() if _fits(device, query)]
+    fitting = [device for device in app.fleet.devices() if _fits(app, device, query)]
     return page_of(fitting, query.page, query.page_size, lambda device: device_record(app, device))
 
 

@@ -7,14 +7,16 @@ from attrs import validators as v
 
 from growy.fleet.device import Device
 from growy.fleet.zones import ZoneArchived
-from growy.model.errors import Duplicate, EspNotFound, Invalid, NotSupported
+from growy.model.errors import Duplicate, EspNotFound, Invalid, NodeNotFound, NotGod, TransferRefused
 from growy.model.setup import ZoneSetup
 from growy.web.answers import Response, answer
+from growy.web.api.god import begin_transfer, transfer_answer
 from growy.web.api.placing import register, zone_setup
 from growy.web.api.records import CAPABILITIES, METADATA, decision_record, device_record, note
+from growy.web.api.tree_records import WaitQuery, god_of, owner_named
 from growy.web.router import Answer, Auth, Call, Endpoint
 from growy.web.shapes import devices as shapes
-from growy.web.shapes import faults
+from growy.web.shapes import faults, tree
 
 NAME = v.optional(v.max_len(100))
 
@@ -148,26 +150,22 @@ def _decided(found: Device, what: str) -> Response:
     return answer({"success": True, "message": f"{found.esp_id} is {what}", **decision_record(found)})
 
 
-async def assign_kaiser(call: Call, body: KaiserBody) -> Response:
-    """To the Pi that it belongs to already; to another one only when Pis are joined."""
-    found = call.app.fleet.need(call.path["esp_id"])
+async def assign_kaiser(call: Call, query: WaitQuery, body: KaiserBody) -> Response:
+    """Have the device change its owner. To the one that has it already, nothing is done."""
+    app = call.app
     if not body.kaiser_id:
         raise Invalid("kaiser_id is empty")
-    if body.kaiser_id != found.kaiser_id:
-        raise NotSupported(
-            f"{found.esp_id} belongs to {found.kaiser_id}, and this growyd knows no other Pi {body.kaiser_id[:64]!r}",
-            cure="A device changes its Pi by being provisioned anew, with the other Pi's address",
-            details={"kaiser_id": body.kaiser_id[:64], "previous_kaiser_id": found.kaiser_id},
-        )
-    return answer(
-        {
-            "success": True,
-            "message": f"{found.esp_id} belongs to {found.kaiser_id}",
-            "device_id": found.esp_id,
-            "kaiser_id": found.kaiser_id,
-            "previous_kaiser_id": found.kaiser_id,
-        }
-    )
+    god, owner = god_of(app), owner_named(call, body.kaiser_id)
+    esp_id = call.path["esp_id"]
+    if god.core.record(esp_id) is None:
+        app.fleet.need(esp_id)
+    before = god.owner(esp_id)
+    if owner == before:
+        said: dict[str, object] = {"success": True, "message": f"{esp_id} belongs to {before}"}
+    else:
+        chain = await begin_transfer(call, esp_id, None, owner, "assign_kaiser")
+        said = await transfer_answer(call, chain, query.wait)
+    return answer({**said, "device_id": esp_id, "kaiser_id": owner, "previous_kaiser_id": before})
 
 
 _DEVICE = "/api/v1/esp/devices/{esp_id}"
@@ -234,11 +232,12 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path=f"{_DEVICE}/assign_kaiser",
-        summary="The Pi that a device belongs to",
+        summary="Have a device change its owner",
         handler=assign_kaiser,
+        query=WaitQuery,
         body=KaiserBody,
         auth=Auth.OPERATOR,
-        answers=shapes.KAISER,
-        errors=(EspNotFound, NotSupported),
+        answers=tree.ASSIGNED,
+        errors=(NotGod, EspNotFound, NodeNotFound, TransferRefused),
     ),
 )

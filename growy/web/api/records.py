@@ -69,7 +69,8 @@ def device_record(app: App, device: Device) -> dict[str, object]:
         "reported_zone_id": record.zone_id or None,
         "zone_name": _zone_name(device, zone),
         "master_zone_id": _master_zone(device) or None,
-        "kaiser_id": device.kaiser_id,
+        "kaiser_id": owner_of(app, device),
+        "topic_kaiser_id": device.kaiser_id,
         "is_zone_master": None,
         "ip_address": device.ip,
         "mac_address": record.mac_address or None,
@@ -104,6 +105,11 @@ def device_record(app: App, device: Device) -> dict[str, object]:
         "created_at": iso(device.first_seen_ms),
         "updated_at": iso(max(device.last_seen_ms, record.decided_ms)),
     }
+
+
+def owner_of(app: App, device: Device) -> str:
+    """The node that commands the device. What stands in its topics may be another: that never changes."""
+    return app.tree.owner(device.esp_id) or device.kaiser_id
 
 
 def decision_record(device: Device) -> dict[str, object]:

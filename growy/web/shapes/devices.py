@@ -68,6 +68,7 @@ DEVICE = record(
     zone_name=maybe(TEXT),
     master_zone_id=maybe(TEXT),
     kaiser_id=TEXT,
+    topic_kaiser_id=TEXT,
     is_zone_master=NULL,
     ip_address=maybe(TEXT),
     mac_address=maybe(TEXT),
@@ -124,7 +125,6 @@ DISCOVERY = success(
 )
 ALERTS = success(device_id=TEXT, alert_config=OBJECT)
 DECIDED = success(message=TEXT, device_id=TEXT, status=words(DeviceStatus), **DECISION)
-KAISER = success(message=TEXT, device_id=TEXT, kaiser_id=TEXT, previous_kaiser_id=TEXT)
 
 # --- what a device is told ----------------------------------------------------------------------------------------
 
