@@ -12,12 +12,16 @@ import attrs
 import trio
 
 from growy.broker.engine import Endpoint
+from growy.broker.link import Link
 from growy.broker.logins import REMEMBERED, BrokerLogins
 from growy.config import ControlConfig, SensorsConfig, StoreConfig
 from growy.control.opening import open_control
 from growy.control.performing import Ways
+from growy.estate import HouseEstate
 from growy.fleet.fleet import Fleet
 from growy.fleet.zones import Zones
+from growy.hierarchy.god_node import open_god
+from growy.hierarchy.leases import Terms
 from growy.model.people import LOCAL, Role
 from growy.model.reading import Bus, SeriesKey
 from growy.model.time import Moment
@@ -45,6 +49,14 @@ class Opened:
     """An API key of an admin."""
 
 
+def _moment() -> Moment:
+    return Moment(trio.current_time(), int(time.time() * 1000))
+
+
+def _no_link() -> Link:
+    raise RuntimeError("nothing is sent here")
+
+
 @asynccontextmanager
 async def open_app(folder: Path) -> AsyncIterator[Opened]:
     async with open_store(StoreConfig(), folder) as store:
@@ -61,6 +73,33 @@ async def open_app(folder: Path) -> AsyncIterator[Opened]:
             store, folder, note=lambda entry: None, wall_ms=lambda: int(time.time() * 1000)
         )
         key, _ = await accounts.administration.add_key("bench", Role.ADMIN, caller=LOCAL)
+        control = await open_control(
+            ControlConfig(),
+            store,
+            Ways(
+                send=lambda topic, payload, **options: True,
+                tell=hub.publish_event,
+                note=lambda entry: None,
+                view=fleet.view,
+                views=fleet.views,
+                moment=_moment,
+            ),
+            broadcast_token="",
+            push_offline=fleet.set_offline_rules,
+        )
+        estate = HouseEstate(
+            control=lambda: control,
+            fleet=lambda: fleet,
+            link=_no_link,
+            note=lambda entry: None,
+            tell=hub.publish_event,
+            changed=lambda: None,
+            wall_ms=lambda: int(time.time() * 1000),
+        )
+        tree = await open_god(
+            "bench", Terms(), store=store, estate=estate, mail=lambda *_, **__: False, moment=_moment
+        )
+        estate.node = tree
         app = App(
             node="god",
             version="bench",
@@ -68,20 +107,8 @@ async def open_app(folder: Path) -> AsyncIterator[Opened]:
             store=store,
             pool=Pool(config, staff, registry, Reloader(config, registry, staff, SHIPPED_DIR, None)),
             fleet=fleet,
-            control=await open_control(
-                ControlConfig(),
-                store,
-                Ways(
-                    send=lambda topic, payload, **options: True,
-                    tell=hub.publish_event,
-                    note=lambda entry: None,
-                    view=fleet.view,
-                    views=fleet.views,
-                    moment=lambda: Moment(trio.current_time(), int(time.time() * 1000)),
-                ),
-                broadcast_token="",
-                push_offline=fleet.set_offline_rules,
-            ),
+            control=control,
+            tree=tree,
             zones=Zones(store, (), lambda: int(time.time() * 1000)),
             hub=hub,
             broker_logins=BrokerLogins(

@@ -33,7 +33,10 @@ class Auth(enum.StrEnum):
     @property
     def role(self) -> Role | None:
         """The least role that is let in; None: nobody is asked."""
-        return None if self is Auth.PUBLIC else Role(self.value)
+        return _ROLES[self]
+
+
+_ROLES = {auth: None if auth is Auth.PUBLIC else Role(auth.value) for auth in Auth}
 
 
 @attrs.frozen(slots=True)
