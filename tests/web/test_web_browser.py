@@ -495,5 +495,7 @@ def test_the_console_has_nothing_to_say(page: Browser) -> None:
 
 EXPECTED = re.compile(
     r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection to .* failed|status of 401"
+    r"|auth/setup - .* status of 403"
 )
-"""What Chromium itself says while growyd is gone, in the one test that kills it, and of a login that is refused."""
+"""What Chromium itself says while growyd is gone, in the one test that kills it, and of a login or a setup code that is
+refused."""
