@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import http
 import socket
 import struct
-import time
-from collections.abc import AsyncGenerator, Sequence
-from email.utils import formatdate
+from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit
 
 import attrs
@@ -26,19 +23,17 @@ from growy.model.people import Peer
 from growy.web.answers import BadRequest, Response
 from growy.web.cors import Cors
 from growy.web.dispatch import Dispatcher, Request, request_id_of
+from growy.web.heads import REASONS, head_bytes, headers_of
 from growy.web.limits import Limits
 from growy.web.origin import check_host, check_origin
 from growy.web.router import Match
 from growy.web.upgrade import Upgrade, upgrade_of
 
 READ_SIZE = 16_384
-_REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _FORWARDED = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
 )
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_WITHOUT_BODY = frozenset({204, 304})
-"""And without a word about it."""
 # No status of success: that would turn the connection of a CONNECT into something else.
 _PLACEHOLDER = h11.Response(status_code=400, headers=[("Content-Length", "0")])
 _CLOSED = h11.Response(status_code=400, headers=[("Content-Length", "0"), ("Connection", "close")])
@@ -61,23 +56,6 @@ class ConnectionCounts:
     timeouts: int = 0
     """Clients that were too slow with headers or body, or did not read their answer."""
     bytes_sent: int = 0
-
-
-class _Clock:
-    """The Date header, made once a second."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._text = b""
-
-    def date(self) -> bytes:
-        if (now := int(time.time())) != self._second:
-            self._second = now
-            self._text = formatdate(now, usegmt=True).encode()
-        return self._text
-
-
-_clock = _Clock()
 
 
 class HttpConnection:
@@ -279,7 +257,7 @@ class HttpConnection:
             body = b"" if self._method == "HEAD" else reply.body
             await self._write(self._whole_head(reply, headers) + body)
         else:
-            reason = _REASONS.get(reply.status, b"")
+            reason = REASONS.get(reply.status, b"")
             head = h11.Response(status_code=reply.status, headers=headers, reason=reason)
             data = self._protocol.send(head) or b""
             if reply.body and self._method != "HEAD":
@@ -353,39 +331,6 @@ def _too_large(limit: int) -> BadRequest:
     return BadRequest(
         413, f"The body is larger than {limit} bytes", cure="[web] max_body sets how much growyd takes"
     )
-
-
-def headers_of(
-    reply: Response, request_id: str, more: Sequence[tuple[bytes, bytes]]
-) -> list[tuple[bytes, bytes]]:
-    """Everything that stands in the head of an answer."""
-    headers: list[tuple[bytes, bytes]] = []
-    if reply.status not in _WITHOUT_BODY:
-        headers.append((b"Content-Type", reply.content_type))
-        if reply.stream is None:
-            headers.append((b"Content-Length", b"%d" % len(reply.body)))
-    headers += [
-        (b"X-Request-ID", request_id.encode()),
-        (b"Date", _clock.date()),
-        (b"Cache-Control", reply.cache),
-        (b"X-Content-Type-Options", b"nosniff"),
-        *reply.headers,
-        *more,
-    ]
-    if reply.close:
-        headers.append((b"Connection", b"close"))
-    return headers
-
-
-def head_bytes(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """The status line and the headers, with the empty line. Raises ValueError: a header that would be two."""
-    lines = [b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b""))]
-    lines += [b"%s: %s\r\n" % header for header in headers]
-    lines.append(b"\r\n")
-    head = b"".join(lines)
-    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
-        raise ValueError("A header of an answer has a line break in it")
-    return head
 
 
 async def linger(stream: trio.abc.Stream, seconds: float) -> None:

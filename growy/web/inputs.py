@@ -218,7 +218,9 @@ def body_of(body: bytes, model: type[T], content_type: bytes = b"") -> T:
         try:
             said = parse(body, len(body))
         except WireError as error:
-            raise Invalid(f"The body is not usable {name}: {error}", details={"reason": str(error)}) from error
+            raise Invalid(
+                f"The body is not usable {name}: {error}", details={"reason": str(error)}
+            ) from error
     if not isinstance(said, dict):
         raise Invalid(f"The body is not a {name} object")
     return _structure(said, model, "field")
