@@ -243,7 +243,7 @@ class GodNode(TreeNode[God]):
             Duplicate: another installation is bound, or the one to be replaced is heard.
         """
         known = self.kaiser(kaiser_id).node
-        if replace and known.state is NodeState.ONLINE and known.instance != instance:
+        if replace and known.state in (NodeState.ONLINE, NodeState.LEAVING) and known.instance != instance:
             # While it can be heard it may act: two would hold the same epoch.
             raise Duplicate(
                 f"{kaiser_id} cannot be replaced: the installation that is registered so is heard, or was just now",

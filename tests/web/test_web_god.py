@@ -91,6 +91,25 @@ async def test_a_transfer_answers_when_begun_and_with_wait_when_done(tree: Tree)
     assert [(one.source_id, one.details["by"]) for one in entries] == [(ESP, "key:tests")] * 2
 
 
+async def test_a_device_that_was_never_heard_stays_with_god_and_a_deleted_one_is_not_shown(
+    tree: Tree,
+) -> None:
+    await tree.new_kaiser("kaiser_1")
+    await tree.god.new_esp()
+    await tree.god.post("/api/v1/esp/devices", {"device_id": "ESP_00AA11"}, status=201)
+    shown = (await tree.god.get(HIERARCHY))["god"]
+    assert [(esp["esp_id"], esp["epoch"] is None) for esp in shown["esps"]] == [
+        ("ESP_00AA11", True),
+        (ESP, False),
+    ]
+    said = await tree.god.post(TRANSFER, {"esp_id": "ESP_00AA11", "to_owner": "kaiser_1"}, status=409)
+    assert said["error"]["details"]["reason"] == "never_heard"
+    async with tree.god.connect(tree.god.web, tree.god.key) as client:
+        assert (await client.ask("DELETE", f"/api/v1/esp/devices/{ESP}")).status == 204
+    left = (await tree.god.get(HIERARCHY))["god"]
+    assert ([esp["esp_id"] for esp in left["esps"]], left["total_esps"]) == (["ESP_00AA11"], 1)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code", "reason"),
     [
