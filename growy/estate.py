@@ -32,6 +32,9 @@ from growy.store.devices import DeviceRow
 from growy.wire.shipments import Paper
 from growy.wire.topics import device_topic_of
 
+HERE = (Tenure.OURS, Tenure.FROZEN)
+PAPERS_S = 3.0
+"""A device is not held back any longer because God has not heard of its last change."""
 WAITING = 1000
 """Messages of devices on other nodes' brokers that wait for the intake; beyond, they are left out: their home keeps
 the readings, and the device says the rest again."""
@@ -45,6 +48,7 @@ class HouseEstate:
             are kept by another node.
         changed: told of a device that has changed hands.
         behind: commits that God has yet to get.
+        papers_told: returns when God has what was set up here last.
     """
 
     node: GodNode | KaiserNode
@@ -60,6 +64,7 @@ class HouseEstate:
         changed: Callable[[], None],
         wall_ms: Callable[[], int],
         behind: Callable[[], int] = lambda: 0,
+        papers_told: Callable[[], Awaitable[None]],
     ) -> None:
         self._control = control
         self._fleet = fleet
@@ -69,6 +74,7 @@ class HouseEstate:
         self._changed = changed
         self._wall_ms = wall_ms
         self._behind = behind
+        self._papers_told = papers_told
         self._started = time.monotonic()
         self._prefixes: dict[str, str] = {}
         """By device, the kaiser id in its topics."""
@@ -119,7 +125,7 @@ class HouseEstate:
         """Of all devices that are ours."""
         found = []
         for view in self._fleet().views():
-            if self.node.tenure(view.esp_id) is Tenure.OURS and view.approved:
+            if self.node.tenure(view.esp_id) in HERE and view.approved:
                 papers = await self.papers(view.esp_id)
                 if papers is not None:
                     found.append(Paper(view.esp_id, *papers))
@@ -135,6 +141,8 @@ class HouseEstate:
         self._control().tenancy.freeze(esp_id)
 
     async def survey(self, esp_id: str) -> HandedOver | None:
+        with trio.move_on_after(PAPERS_S):
+            await self._papers_told()
         return await self._control().tenancy.survey(esp_id)
 
     def take(self, esp_id: str, state: HandedOver | None) -> None:
@@ -169,11 +177,12 @@ class HouseEstate:
             raise Invalid(f"What another node says of {esp_id} cannot be read: {error}") from error
         if documents.esp_id != esp_id:
             raise Invalid(f"Papers of {documents.esp_id} came for {esp_id}")
-        if self.node.tenure(esp_id) is not Tenure.OURS:
-            row = DeviceRow(
-                esp_id, documents.record, documents.first_seen_ms, documents.last_seen_ms, documents.setup
-            )
-            await self._fleet().adopt(from_row(row))
+        if self.node.tenure(esp_id) in HERE:
+            return  # our own word, come back to us
+        row = DeviceRow(
+            esp_id, documents.record, documents.first_seen_ms, documents.last_seen_ms, documents.setup
+        )
+        await self._fleet().adopt(from_row(row))
         await self._control().tenancy.prepare(documents)
 
     async def stop(self, esp_id: str | None, reason: str, by: str) -> str:

@@ -25,7 +25,7 @@ from growy.hierarchy.kaiser_node import KaiserNode, open_kaiser
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.measuring import COMMIT, PROCESSING, TRANSFER, Recorder
 from growy.hierarchy.receiving import Receiver, open_receiver
-from growy.hierarchy.sending import Sender
+from growy.hierarchy.sending import Sender, no_wait
 from growy.hierarchy.sorting import Sorter
 from growy.intake import Intake
 from growy.intake.shelf import Passing
@@ -174,6 +174,7 @@ async def open_tree(
         changed=lambda: sorter.changed(),
         wall_ms=wall_ms,
         behind=lambda: 0 if sender is None else sender.statistics().behind,
+        papers_told=lambda: sender.papers_told() if sender is not None else no_wait(),
     )
     terms = Terms(
         lease_s=config.hierarchy.lease, fence_s=config.hierarchy.fence, report_s=config.hierarchy.report
@@ -213,7 +214,7 @@ async def open_tree(
         refusal=lambda node: "" if any(one.kaiser_id == node for one in god.core.nodes) else "unknown_kaiser",
         on_readings=partial(_show, store, hub),
         wall_ms=wall_ms,
-        on_paper=lambda _node, paper: god.took_papers(paper.esp_id, paper.version, paper.content),
+        on_paper=lambda node, paper: god.took_papers(node, paper.esp_id, paper.version, paper.content),
     )
 
     def mail(topic: bytes, payload: bytes) -> bool:

@@ -142,6 +142,10 @@ class Commanding(Performing):
             self._kept_claims[claim.actuator] = claim
             self.perform(self._switchboard.hold(claim, self._ways.moment()))
 
+    def kept_claim(self, actuator: ActuatorKey) -> Claim | None:
+        """What a person wants of it, as it is on the disk or about to be."""
+        return self._kept_claims.get(actuator)
+
     def forget_claim(self, actuator: ActuatorKey) -> None:
         """What a person wants of it is over: it is no longer ours."""
         if self._kept_claims.pop(actuator, None) is not None:

@@ -180,6 +180,7 @@ async def open_control(
         moment=ways.moment,
         remember=lambda claims: control.remember_claims(claims),
         forget=lambda key: control.forget_claim(key),
+        kept=lambda key: control.kept_claim(key),
         perform=lambda effects: control.perform(effects),
     )
     control = Control(

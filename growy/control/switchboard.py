@@ -29,6 +29,7 @@ from growy.model.control import (
     Ledger,
     Refusal,
     Stop,
+    Tenure,
 )
 from growy.model.events import ActuatorResponse, ActuatorStatus, IntentOutcome
 from growy.model.setup import ActuatorSetup
@@ -133,6 +134,15 @@ class Switchboard(Decisions):
         out += self.device(view, moment)
         # On the disk before anything else: without an account the worst is assumed after a restart.
         return out + [Kept(key, account, urgent=True) for key, account in ledgers.items()]
+
+    def foreign(self, esp_id: str) -> bool:
+        """Whether the device was another node's when it was last looked at: what it did meanwhile is not known."""
+        view = self._views.get(esp_id)
+        return view is not None and view.tenure is Tenure.FOREIGN
+
+    def ledger(self, key: ActuatorKey, moment: Moment) -> Ledger | None:
+        """Its account, counted up to now; None: there is none."""
+        return self._accounts.count(key, self._setup(key), moment) if key in self._accounts else None
 
     def _of(self, esp_id: str) -> list[ActuatorKey]:
         return [key for key in self._accounts if key.esp_id == esp_id]

@@ -46,7 +46,7 @@ class Tenancy:
 
     Args:
         view: a device as control sees it, with its tenure.
-        remember: takes claims of people as after a restart. forget: of one actuator.
+        remember: takes claims of people as after a restart. forget: of one actuator. kept: that of one actuator.
         perform: does what the switchboard wants.
     """
 
@@ -65,6 +65,7 @@ class Tenancy:
         moment: Callable[[], Moment],
         remember: Callable[[list[Claim]], None],
         forget: Callable[[ActuatorKey], None],
+        kept: Callable[[ActuatorKey], Claim | None],
         perform: Callable[[Iterable[SwitchEffect]], None],
     ) -> None:
         self._switchboard = switchboard
@@ -79,6 +80,7 @@ class Tenancy:
         self._moment = moment
         self._remember = remember
         self._forget = forget
+        self._kept = kept
         self._perform = perform
 
     # --- letting go ---------------------------------------------------------------------------------------------------
@@ -158,12 +160,22 @@ class Tenancy:
         moment, view = self._moment(), self._view(esp_id)
         if view is None:
             return
+        keys = [ActuatorKey(esp_id, setup.gpio) for setup in view.actuators]
         if state is None:
-            self._perform(self._switchboard.device(view, moment))
+            kept = [claim for key in keys if (claim := self._kept(key)) is not None]
+            if self._switchboard.foreign(esp_id):
+                # What was known of it is of the time before: it counts as after a restart.
+                own = {key: account for key in keys if (account := self._switchboard.ledger(key, moment))}
+                self._perform(self._switchboard.take_over(view, own, moment))
+                self._remember(kept)
+            # The rules' claims are there before it is decided what nobody wants.
             self._book.tenure_changed(esp_id)
+            self._perform(self._switchboard.device(view, moment))
             return
         late_s = max(0.0, (moment.wall_ms - state.taken_ms) / 1000)
         self._learn(state, late_s, moment)
+        for key in keys:
+            self._forget(key)  # of a time when it was ours before
         ledgers: dict[ActuatorKey, Ledger] = {
             ActuatorKey(esp_id, one.gpio): one.ledger for one in state.outputs if one.ledger is not None
         }
@@ -223,7 +235,13 @@ class Tenancy:
         """
         for rule in documents.rules:
             await self._book.adopt(rule, by=BY)
-        known = {one.id for one in self._interlocking.interlocks()}
+        left = {one.id for one in documents.rules}
+        for one in self._book.rules():
+            moved = set(actuators_of(one))
+            # Deleted by the owner. One that switches something elsewhere too is not this device's alone to delete.
+            if one.id not in left and moved and all(key.esp_id == documents.esp_id for key in moved):
+                await self._book.remove(one.id, by=BY)
+        known = {lock.id for lock in self._interlocking.interlocks()}
         for text in documents.interlocks:
             interlock = msgspec.json.decode(text, type=Interlock)
             if interlock.id not in known:

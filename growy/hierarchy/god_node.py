@@ -20,7 +20,15 @@ from growy.hierarchy.starts import next_count
 from growy.hierarchy.writing import BOOT, INSTANCE, RESTORED
 from growy.model.audit import AuditEntry, AuditSource
 from growy.model.control import Tenure
-from growy.model.errors import ChainEnded, ChainNotFound, Duplicate, Invalid, NodeNotFound
+from growy.model.errors import (
+    ChainEnded,
+    ChainNotFound,
+    Duplicate,
+    GrowyError,
+    Invalid,
+    NodeNotFound,
+    StoreError,
+)
 from growy.model.hierarchy import (
     GOD,
     ChainType,
@@ -34,9 +42,12 @@ from growy.model.hierarchy import (
 from growy.model.time import Moment
 from growy.model.tree_messages import ChainResponse, Health, Report, TreeMessage
 from growy.ops.latency import Distribution
+from growy.ops.log import get_log
 from growy.store.hierarchy import HierarchyBatch, Mean, Measurement
 from growy.store.store import Store
 from growy.wire.topics import is_kaiser_id
+
+log = get_log(__name__)
 
 HOUR_MS = 3_600_000
 LOOK_S = 0.05
@@ -345,10 +356,22 @@ class GodNode(TreeNode[God]):
             raise ChainNotFound(f"There is no emergency stop {incident[:64]!r}")
         return sorted(found.values(), key=lambda one: (one.node != GOD, one.node))
 
-    async def took_papers(self, esp_id: str, version: str, content: bytes) -> None:
-        """What the owner of a device has written of it: whoever gets the device next gets this."""
+    async def took_papers(self, sender: NodeId, esp_id: str, version: str, content: bytes) -> None:
+        """What the owner of a device has written of it: whoever gets the device next gets this. God itself may be that
+        without a warning, so it is prepared at once. Raises StoreError.
+        """
+        if self.owner(esp_id) != sender:
+            return  # of a time when it was the sender's
         await self._store.write_registry(hierarchy=HierarchyBatch(documents={esp_id: (version, content)}))
         self.core.configured(esp_id, version)
+        try:
+            await self._estate.prepare(esp_id, content)
+        except StoreError:
+            raise
+        except GrowyError as error:
+            log.once_per(("papers", esp_id)).error(
+                "papers of a device cannot be taken", esp_id=esp_id, error=str(error)
+            )
 
     async def _offer_papers(self, esp_id: str) -> None:
         papers = await self._estate.papers(esp_id)
@@ -357,6 +380,7 @@ class GodNode(TreeNode[God]):
 
     async def _papers(self, esp_id: str) -> tuple[str, bytes] | None:
         if self.owner(esp_id) == GOD:
+            await self._offer_papers(esp_id)  # they may have changed since the transfer began
             return await self._estate.papers(esp_id)
         return await self._store.esp_documents(esp_id) or await self._estate.papers(esp_id)
 

@@ -249,5 +249,5 @@ class Holds:
         return True
 
     def _let_go(self, esp_id: str, hold: Hold, out: Effects) -> None:
-        if hold.phase in (Phase.HELD, Phase.CLOSING, Phase.SURVEYED):
+        if hold.phase is not Phase.OFFERED:
             out.append(Drop(esp_id=esp_id))

@@ -298,8 +298,10 @@ class TreeNode(Generic[C]):
             case Take(esp_id=esp_id, epoch=epoch, state=state):
                 if not self._holds(esp_id, epoch):
                     return  # the disk was slow, and it is over already
-                self._is_now(esp_id, Tenure.OURS)
+                self._tenures[esp_id] = Tenure.OURS
+                # Whoever looks at it next must find the claims in their places: what nobody claims is switched off.
                 self._estate.take(esp_id, state)
+                self._estate.changed(esp_id)
                 self.enqueue(self.core.adopted(esp_id, epoch, self._moment()))
             case Freeze(esp_id=esp_id):
                 self._estate.freeze(esp_id)

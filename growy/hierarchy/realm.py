@@ -99,7 +99,7 @@ class Realm:
     """By node: device -> version, as its last report said."""
     untaken: set[str] = attrs.field(factory=set)
     """Devices of God's own that it does not act on yet: its disk is an old copy, and they may be another's."""
-    shipped: dict[tuple[NodeId, str], float] = attrs.field(factory=dict)
+    shipped: dict[tuple[NodeId, str], tuple[str, float]] = attrs.field(factory=dict)
     quarantine: float = -math.inf
     """After a restore: until when there may be leases that this God knows nothing of."""
     number: int = 0
@@ -192,9 +192,11 @@ class Realm:
 
     def ship(self, kaiser_id: NodeId, esp_id: str, moment: Moment, out: Effects) -> None:
         """Send what the rules of the device need, if the Kaiser does not have it and it was not sent just now."""
-        at = self.shipped.get((kaiser_id, esp_id), -math.inf)
-        if not self.is_prepared(kaiser_id, esp_id) and moment.clock >= at + SHIP_AGAIN_S:
-            self.shipped[kaiser_id, esp_id] = moment.clock
+        version = self.versions.get(esp_id, "")
+        sent, at = self.shipped.get((kaiser_id, esp_id), ("", -math.inf))
+        again = sent != version or moment.clock >= at + SHIP_AGAIN_S
+        if again and not self.is_prepared(kaiser_id, esp_id):
+            self.shipped[kaiser_id, esp_id] = version, moment.clock
             out.append(Ship(to=kaiser_id, esp_id=esp_id))
 
     @property

@@ -59,6 +59,9 @@ def hear(realm: Realm, report: Report, moment: Moment, out: Effects) -> None:
     realm.seen[node.kaiser_id] = Seen(now, report.id)
     _present(realm, node, report, moment, out)
     realm.prepared[node.kaiser_id] = {one.esp_id: one.version for one in report.prepared}
+    for one in report.prepared:
+        # It has arrived: when the device leaves and comes again, it is sent again at once.
+        realm.shipped.pop((node.kaiser_id, one.esp_id), None)
     for esp_id in report.found:
         found(realm, esp_id, node.kaiser_id, moment, out)
     answer = _Answer()

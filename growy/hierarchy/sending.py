@@ -31,6 +31,8 @@ INSTANCE = "store_instance"
 SHIPMENT_BYTES = 128 * 1024
 EVENTS = 100
 """In one shipment."""
+NO_WAY_S = 0.5
+"""Between two looks whether the uplink is there."""
 ANSWER_S = 10.0
 LONGEST_ANSWER_S = 120.0
 PAUSE_S = 5.0
@@ -61,6 +63,10 @@ async def no_papers() -> list[Paper]:
     return []
 
 
+async def no_wait() -> None:
+    return
+
+
 class Sender:
     """Trio thread only.
 
@@ -86,6 +92,10 @@ class Sender:
         self._backlog = backlog
         self._papers = papers
         self._told_papers: dict[str, str] = {}
+        """By device, the version that God has, or is being told."""
+        self._known_papers: dict[str, str] = {}
+        self._hurry = trio.Event()
+        self._progressed = trio.Event()
         self._instance = ""
         self._session = secrets.token_hex(8)
         self._told: dict[int, object] = {}
@@ -107,6 +117,14 @@ class Sender:
         if progress.instance == self._instance and progress.session == self._session:
             self._progress = progress
             self._heard.set()
+
+    async def papers_told(self) -> None:
+        """Returns when God has all papers as they are now."""
+        wanted = {one.esp_id: one.version for one in await self._papers()}
+        while any(self._known_papers.get(esp_id) != version for esp_id, version in wanted.items()):
+            progressed = self._progressed
+            self._hurry.set()
+            await progressed.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Sends for ever."""
@@ -158,7 +176,9 @@ class Sender:
         patience = ANSWER_S
         payload = shipments.encode(shipment)
         while True:
-            self._publish(payload)
+            if not self._publish(payload):
+                await trio.sleep(NO_WAY_S)
+                continue
             self._bytes += len(payload)
             with trio.move_on_after(patience):
                 while True:
@@ -182,7 +202,9 @@ class Sender:
             self._last = await queue.last()
             shipment, readings = await self._next()
             if shipment is None:
-                await trio.sleep(PAUSE_S)
+                with trio.move_on_after(PAUSE_S):
+                    await self._hurry.wait()
+                self._hurry = trio.Event()
                 continue
             before = self._bytes
             progress = await self._ask(shipment)
@@ -190,19 +212,25 @@ class Sender:
                 self._told.clear()
                 self._told_conversions.clear()
                 self._told_papers.clear()
+                self._known_papers.clear()
                 continue
             if progress.refusal:
                 return
             self._readings += readings
             self._events_sent += len(shipment.events)
             self._cursor, self._events = progress.cursor, progress.events
+            self._known_papers |= {one.esp_id: one.version for one in shipment.papers}
+            self._progressed.set()
+            self._progressed = trio.Event()
             await trio.sleep(max((self._bytes - before) / self._rate, 0.0))
 
     async def _next(self) -> tuple[Shipment | None, int]:
         """What is next, and how many readings are in it."""
         found = await self._store.shipping.after(self._cursor, SHIPMENT_BYTES)
         events = await self._store.audit_after(self._events, EVENTS)
-        papers = [one for one in await self._papers() if self._told_papers.get(one.esp_id) != one.version]
+        papers = _some(
+            one for one in await self._papers() if self._told_papers.get(one.esp_id) != one.version
+        )
         if found is None and not events and not papers:
             return None, 0
         self._told_papers |= {one.esp_id: one.version for one in papers}
@@ -249,6 +277,18 @@ class Sender:
             given_up=self._given_up,
             refusal=self._refusal,
         )
+
+
+def _some(papers: Iterable[Paper]) -> list[Paper]:
+    """So many that a shipment does not become too large; the others come next."""
+    found: list[Paper] = []
+    size = 0
+    for one in papers:
+        size += len(one.content)
+        if found and size > SHIPMENT_BYTES:
+            break
+        found.append(one)
+    return found
 
 
 def _named(blobs: list[bytes]) -> tuple[list[int], list[int], int]:

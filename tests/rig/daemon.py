@@ -21,7 +21,7 @@ from growy.config import StoreConfig
 from growy.model.reading import Reading
 from growy.store.store import open_store
 
-TOPIC = "kaiser/god/esp/ESP_C0FFEE/sensor/{gpio}/data"
+TOPIC = "kaiser/god/esp/{esp_id}/sensor/{gpio}/data"
 SERIES = 20
 
 
@@ -100,13 +100,13 @@ class Growyd:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(15), time.monotonic() - begin
 
-    def stored(self) -> list[Reading]:
-        """Every reading on disk; only while the daemon does not run."""
+    def stored(self, esp_id: str | None = None) -> list[Reading]:
+        """Every reading on disk, or those of a device; only while the daemon does not run."""
 
         async def read() -> list[Reading]:
             readings: list[Reading] = []
             async with open_store(StoreConfig(), self.folder) as store:
-                for series in store.catalog.find():
+                for series in store.catalog.find(esp_id=esp_id):
                     result = await store.query(series.id, 0, 1 << 60, resolution="raw")
                     readings += result.readings.rows()
             return readings
@@ -120,14 +120,17 @@ class Publisher:
     What is not acknowledged when a connection dies is sent again, as the firmware does.
     """
 
-    def __init__(self, port: int, rate: float) -> None:
+    def __init__(self, port: int, rate: float, esp_id: str = "ESP_C0FFEE") -> None:
+        self.esp_id = esp_id
         self.acknowledged: set[int] = set()
         self.published = 0
         self._rate = rate
         self._sent: dict[int, int] = {}
         self._stop = threading.Event()
         self._came: deque[int] = deque()
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="ESP_C0FFEE", clean_session=False)
+        client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, client_id=f"{esp_id}-meter", clean_session=False
+        )
         client.max_inflight_messages_set(100)
         client.reconnect_delay_set(1, 1)
         client.on_publish = lambda _c, _u, mid, _r, _p: self._came.append(mid)
@@ -151,11 +154,11 @@ class Publisher:
     def _one(self, seq: int) -> None:
         gpio = seq % SERIES
         payload = {
-            "esp_id": "ESP_C0FFEE", "seq": seq, "gpio": gpio, "sensor_type": "moisture", "raw": 100 + seq % 3900,
+            "esp_id": self.esp_id, "seq": seq, "gpio": gpio, "sensor_type": "moisture", "raw": 100 + seq % 3900,
             "value": 0.0, "unit": "raw", "quality": "good", "ts": int(time.time()),
             "time_valid": True, "raw_mode": True,
         }  # fmt: skip
-        info = self._client.publish(TOPIC.format(gpio=gpio), json.dumps(payload), qos=1)
+        info = self._client.publish(TOPIC.format(esp_id=self.esp_id, gpio=gpio), json.dumps(payload), qos=1)
         self._sent[info.mid] = seq
         self.published = seq
 
