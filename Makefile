@@ -34,6 +34,7 @@ bench: $(DEV)
 	$(BIN)/python -m bench.control
 	$(BIN)/python -m bench.ingest
 	$(BIN)/python -m bench.live
+	$(BIN)/python -m bench.tree
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "growyd needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.11 ..." % sys.version_info[:2])'

@@ -1,8 +1,8 @@
-"""Several Pis: how long a device takes to change its owner, how long nobody has those of a dead Kaiser, and what it costs
-to have the readings at God too.
+"""Several Pis: how long a device takes to change its owner, how long nobody has those of a dead Kaiser, and what it
+costs to have the readings at God too.
 
-`python -m bench.tree [DEVICES]`. God and one Kaiser in this process, a Mosquitto each, simulated ESP32s on God's. Beside
-each figure its baseline from the same run: a round trip from the Kaiser to God over both brokers' network, the lease,
+`python -m bench.tree [DEVICES]`. God and one Kaiser in this process, a Mosquitto each, simulated ESP32s without
+actuators on God's. Beside each figure its baseline from the same run: a round trip from the Kaiser to God, the lease,
 and the same load on the Kaiser with its uplink cut.
 """
 
@@ -18,7 +18,6 @@ import trio
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-import trio.lowlevel
 from rig.daemon import Publisher
 from rig.grove import LEASE_S, Esp, Grove, Place, grow, until
 from rig.wires import Cut
