@@ -18,7 +18,7 @@ async def serve(stream: trio.SocketStream, body: bytes) -> None:
         await converse(stream, body)
 
 
-async def converse(stream: trio.SocketStream, body: bytes) -> None:
+async def converse(stream: trio.abc.Stream, body: bytes) -> None:
     protocol = h11.Connection(h11.SERVER)
     headers = [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body))]
     while True:

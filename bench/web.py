@@ -12,36 +12,18 @@ import socket
 import statistics
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import trio
 
-from growy.broker.engine import Endpoint
-from growy.broker.logins import REMEMBERED, BrokerLogins
-from growy.config import ControlConfig, SensorsConfig, StoreConfig, WebConfig
-from growy.control.opening import open_control
-from growy.control.performing import Ways
-from growy.fleet.fleet import Fleet
-from growy.fleet.zones import Zones
-from growy.model.people import LOCAL, Role
-from growy.model.reading import NO_SEQ, Bus, Columns, SeriesKey
-from growy.model.time import Moment
-from growy.sensors.pool import SHIPPED_DIR, Pool
-from growy.sensors.registry import Registry
-from growy.sensors.reload import Reloader
-from growy.sensors.staff import Staff
-from growy.store import open_store
-from growy.web.accounts.accounts import open_accounts
-from growy.web.app import App
-from growy.web.gate import Gate
-from growy.web.health import Vitals, assess
+from bench.app import SERIES, open_app
+from growy.config import WebConfig
+from growy.model.reading import NO_SEQ, Columns
 from growy.web.live import LiveHub
 from growy.web.server import open_web
 from growy.web.subscription import parse
 
-SERIES = 500
 ROWS = 100
 SECONDS = 3.0
 CONNECTIONS = 4
@@ -51,7 +33,6 @@ PATHS = (
     "/api/v1/sensors/data?esp_id=ESP_000001&limit=1",
     "/api/v1/sensors/?page_size=100",
 )
-WELL = Vitals(broker_connected=True, store_state="ok", workers=1, workers_alive=1)
 
 
 def load(port: int, path: str, key: str, results: multiprocessing.Queue[tuple[int, float, float]]) -> None:
@@ -97,56 +78,8 @@ def batch(ids: list[int], rng: np.random.Generator) -> Columns:
 async def main() -> None:
     rng = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as folder:
-        async with open_store(StoreConfig(), Path(folder)) as store:
-            ids = [
-                store.catalog.intern(SeriesKey(f"ESP_{i // 2:06X}", Bus.I2C, "68", kind), 21, "°C", 0)
-                for i in range(SERIES)
-                for kind in (("sht31_temp", "sht31_humidity")[i % 2],)
-            ]
-            hub = LiveHub(store.catalog)
-            config, registry = SensorsConfig(), Registry()
-            staff = Staff(config, registry)
-            fleet = Fleet(auto_approve=True, send=lambda topic, payload, *, retain=False: True)
-            accounts = await open_accounts(
-                store, Path(folder), note=lambda entry: None, wall_ms=lambda: int(time.time() * 1000)
-            )
-            key, _ = await accounts.administration.add_key("bench", Role.ADMIN, caller=LOCAL)
-            app = App(
-                node="god",
-                version="bench",
-                started_ms=int(time.time() * 1000),
-                store=store,
-                pool=Pool(config, staff, registry, Reloader(config, registry, staff, SHIPPED_DIR, None)),
-                fleet=fleet,
-                control=await open_control(
-                    ControlConfig(),
-                    store,
-                    Ways(
-                        send=lambda topic, payload, **options: True,
-                        tell=hub.publish_event,
-                        note=lambda entry: None,
-                        view=fleet.view,
-                        views=fleet.views,
-                        moment=lambda: Moment(trio.current_time(), int(time.time() * 1000)),
-                    ),
-                    broadcast_token="",
-                    push_offline=fleet.set_offline_rules,
-                ),
-                zones=Zones(store, (), lambda: int(time.time() * 1000)),
-                hub=hub,
-                broker_logins=BrokerLogins(
-                    Endpoint(host="127.0.0.1", port=1, client_id="bench"),
-                    None,
-                    remembered=None,
-                    remember=partial(store.set_keyed, REMEMBERED),
-                    note=lambda entry: None,
-                    connected=lambda: False,
-                    wall_ms=lambda: 0,
-                ),
-                accounts=accounts,
-                gate=Gate(accounts),
-                health=lambda: assess(WELL),
-            )
+        async with open_app(Path(folder)) as opened:
+            app, store, hub, ids, key = opened.app, opened.app.store, opened.app.hub, opened.ids, opened.key
             batches = [batch(ids, rng) for _ in range(300)]
             for one in batches:
                 store.tail.append(one)

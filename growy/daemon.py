@@ -26,6 +26,7 @@ from growy.broker.logins import REMEMBERED, BrokerLogins
 from growy.broker.mosquitto import mosquitto_of
 from growy.broker.survey import BrokerSurvey
 from growy.config import Config
+from growy.config.broker_url import mask_url
 from growy.control.control import Control
 from growy.control.opening import open_control
 from growy.control.performing import Ways
@@ -320,6 +321,7 @@ async def open_daemon(
             zones=Zones(store, map(zone_of_row, await store.zone_rows()), wall_ms),
             hub=hub,
             tree=tree.node,
+            god_at=mask_url(config.uplink.url),
             health=lambda: assess(vitals_of(config, store, pool, link, fleet, watchdog)),
             premises=partial(premises_of, config, settings_file, link, survey, started_s=time.monotonic()),
             broker_logins=BrokerLogins(

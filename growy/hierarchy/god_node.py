@@ -31,7 +31,6 @@ from growy.model.errors import (
 )
 from growy.model.hierarchy import (
     GOD,
-    ChainStatus,
     ChainType,
     CommandChain,
     Node,
@@ -41,7 +40,7 @@ from growy.model.hierarchy import (
     Stamp,
 )
 from growy.model.time import Moment
-from growy.model.tree_messages import Health, Report, TreeMessage
+from growy.model.tree_messages import ChainResponse, Health, Report, TreeMessage
 from growy.ops.latency import Distribution
 from growy.ops.log import get_log
 from growy.store.hierarchy import HierarchyBatch, Mean, Measurement
@@ -52,6 +51,7 @@ log = get_log(__name__)
 
 HOUR_MS = 3_600_000
 LOOK_S = 0.05
+PATIENCE_S = 0.5
 MOST_CHAINS = 500
 """Looked through for those of one emergency stop."""
 
@@ -117,6 +117,9 @@ class GodNode(TreeNode[God]):
     def _take(self, sender: NodeId, message: TreeMessage) -> None:
         if not isinstance(message, Health):
             super()._take(sender, message)
+        if isinstance(message, ChainResponse):
+            proven = bool(message.success)
+            self._observed.stopping(message.command_id, sender, proven=proven, proof=message.data)
         if not isinstance(message, Health | Report):
             return
         node = self.node(sender)
@@ -140,7 +143,7 @@ class GodNode(TreeNode[God]):
         self, command_id: str, success: bool | None, message: str, data: Mapping[str, object]
     ) -> None:
         # God stops its own devices by its own order: there is no chain for it.
-        self._observed.stopping(command_id.partition(":")[0], proven=bool(success), proof=data)
+        self._observed.stopping(command_id, GOD, proven=bool(success), proof=data)
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -251,7 +254,7 @@ class GodNode(TreeNode[God]):
             Duplicate: another installation is bound, or the one to be replaced is heard.
         """
         known = self.kaiser(kaiser_id).node
-        if replace and known.state is NodeState.ONLINE and known.instance != instance:
+        if replace and known.state in (NodeState.ONLINE, NodeState.LEAVING) and known.instance != instance:
             # While it can be heard it may act: two would hold the same epoch.
             raise Duplicate(
                 f"{kaiser_id} cannot be replaced: the installation that is registered so is heard, or was just now",
@@ -332,11 +335,11 @@ class GodNode(TreeNode[God]):
             NodeNotFound.
         """
         incident = f"em-{secrets.token_hex(6)}"
-        if node in (None, GOD):
-            self._observed.stopping(incident, proven=False, proof={})
-        await self._order(
-            self.core.emergency_stop(incident, node, self._moment(), reason=reason, issued_by=by)
-        )
+        stop = self.core.emergency_stop(incident, node, self._moment(), reason=reason, issued_by=by)
+        nodes = [node] if node is not None else [GOD, *(one.kaiser_id for one in self.core.nodes)]
+        self._observed.stop(incident, nodes)
+        with trio.move_on_after(PATIENCE_S):  # all are told at once; only the record of it waits for the disk
+            await self._order(stop)
         where = "every node" if node is None else f"node {node}"
         self._ordered(
             "emergency_stop", node or "", f"Emergency stop of {where}: {reason}", by, incident=incident
@@ -345,17 +348,13 @@ class GodNode(TreeNode[God]):
 
     async def stopped(self, incident: str) -> list[NodeProof]:
         """What each node has proven, God first. Raises ChainNotFound, StoreError."""
-        own = self._observed.own_stops.get(incident)
-        found = [] if own is None else [own]
-        chains = {one.command_id: one for one in await self.chains(limit=MOST_CHAINS)}
-        chains |= {one.command_id: one for one in self.core.chains}
-        for command_id, chain in chains.items():
-            if command_id.startswith(f"{incident}:"):
-                proven = chain.status is ChainStatus.DONE
-                found.append(NodeProof(node=chain.kaiser_id, proven=proven, proof=chain.response_data))
+        found = dict(self._observed.stops.get(incident, {}))
+        for chain in () if found else await self.chains(limit=MOST_CHAINS):  # ordered before God's last start
+            if chain.command_id.startswith(f"{incident}:"):
+                found[chain.kaiser_id] = NodeProof.of(chain)
         if not found:
             raise ChainNotFound(f"There is no emergency stop {incident[:64]!r}")
-        return sorted(found, key=lambda one: (one.node != GOD, one.node))
+        return sorted(found.values(), key=lambda one: (one.node != GOD, one.node))
 
     async def took_papers(self, sender: NodeId, esp_id: str, version: str, content: bytes) -> None:
         """What the owner of a device has written of it: whoever gets the device next gets this. God itself may be that

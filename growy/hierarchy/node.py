@@ -7,7 +7,6 @@ commanded that the core has not given leave for: `tenure` is what the rest of th
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
@@ -37,11 +36,10 @@ from growy.hierarchy.effects import (
 from growy.hierarchy.estate import Estate, Mail
 from growy.hierarchy.god import God
 from growy.hierarchy.kaiser import Kaiser
-from growy.hierarchy.node_events import EVENTS, NodeStatistics, subject
+from growy.hierarchy.node_events import EVENTS, NodeStatistics, entry_of, event_of
 from growy.hierarchy.writing import batch_of, facts_of
-from growy.model.audit import AuditEntry
 from growy.model.control import Tenure
-from growy.model.errors import GrowyError, StoreError, WireError
+from growy.model.errors import GrowyError, StoreError, StoreUnavailable, WireError
 from growy.model.hierarchy import GOD, NodeId, Stamp
 from growy.model.time import Moment
 from growy.model.tree_messages import Documents, RelayAnswer, RelayCommand, RelayUp, TreeMessage
@@ -51,9 +49,8 @@ from growy.wire import hierarchy as wire
 
 log = get_log(__name__)
 
-PATIENCE_S = 0.5
-"""An emergency does not wait for the disk any longer than that."""
 REMAKE_S = 5.0
+SETTLE_S = 10.0
 PROOF_S = 1.0
 LEAST_S = 0.01
 HEARTBEAT = "system/heartbeat"
@@ -198,20 +195,32 @@ class TreeNode(Generic[C]):
         return True
 
     def enqueue(self, effects: Effects) -> None:
-        """To be done, after what waits already. A fence does not wait: the disk may be what is slow."""
+        """To be done, after what waits already. Fences and emergencies do not wait: the disk may be what is slow."""
+        rest: Effects = []
         for effect in effects:
-            if isinstance(effect, Fence):
-                self._is_now(effect.esp_id, Tenure.FENCED)
-                self._estate.dropped(effect.esp_id)
-        rest: Effects = [one for one in effects if not isinstance(one, Fence)]
+            match effect:
+                case Fence():
+                    self._is_now(effect.esp_id, Tenure.FENCED)
+                    self._estate.dropped(effect.esp_id)
+                case Tell(urgent=True):
+                    self._tell(effect)
+                case StopHere():
+                    self._nursery.start_soon(self._stop_here, effect)
+                case _:
+                    rest.append(effect)
         if rest:
             self._waiting.append(rest)
             self._news.set()
 
     async def settled(self) -> None:
-        """Everything that was wanted until now is done."""
-        while self._waiting:
-            await self._done.wait()
+        """Everything that was wanted until now is done. Raises StoreUnavailable: the disk has refused, or is slow."""
+        remade = self._remade
+        with trio.move_on_after(SETTLE_S) as patience:
+            while self._waiting:
+                await self._done.wait()
+        if patience.cancelled_caught or self._remade != remade:
+            slow = "The disk refuses or is slow: what was asked may not be done"
+            raise StoreUnavailable(slow, cure="Look, and try again")
 
     # --- at work ------------------------------------------------------------------------------------------------------
 
@@ -261,11 +270,9 @@ class TreeNode(Generic[C]):
             return
 
     async def _carry_out(self, effects: Effects) -> None:
-        urgent = any((isinstance(one, Tell) and one.urgent) or isinstance(one, StopHere) for one in effects)
         for effect in effects:
             if isinstance(effect, Persist):
-                with trio.move_on_after(PATIENCE_S if urgent else math.inf):
-                    await self._persist(effect)
+                await self._persist(effect)
             else:
                 await self._do(effect)
 
@@ -308,8 +315,6 @@ class TreeNode(Generic[C]):
                 self._carried += self._estate.publish(esp_id, tail, payload)
             case Obey():
                 self._nursery.start_soon(self._obey, effect)
-            case StopHere():
-                self._nursery.start_soon(self._stop_here, effect)
             case ChainTimedOut(command_id=command_id):
                 self._say(wire.command_chain_timeout(), {"command_id": command_id})
             case AlternativeRoute(source=source, target=target, command_type=kind):
@@ -340,21 +345,11 @@ class TreeNode(Generic[C]):
         self._mail(topic, msgspec.json.encode({**said, "timestamp": self._moment().wall_ms // 1000}))
 
     def _note(self, note: Note) -> None:
-        now_ms = self._moment().wall_ms
-        self._estate.note(
-            AuditEntry(
-                ts_ms=now_ms,
-                event_type=note.event_type,
-                severity=note.severity,
-                source_id=note.source_id,
-                message=note.message,
-                details=note.details,
-            )
-        )
+        entry = entry_of(note, self._moment().wall_ms)
+        self._estate.note(entry)
         event = EVENTS.get(note.event_type)
         if event is not None:
-            data = {"source_id": note.source_id, "message": note.message, "timestamp": now_ms // 1000}
-            self._estate.tell(event, {**note.details, **subject(note), **data, "event": note.event_type})
+            self._estate.tell(event, event_of(note, entry))
 
     async def _ship(self, to: NodeId, esp_id: str) -> None:
         papers = await self._papers(esp_id)

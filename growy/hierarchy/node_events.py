@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from growy.hierarchy.effects import Note
+from growy.model.audit import AuditEntry
 from growy.model.hierarchy import CommandChain
 
 EVENTS = {
@@ -31,6 +32,30 @@ def subject(note: Note) -> Mapping[str, object]:
         return {"esp_id": note.source_id}
     status = _STATUS.get(note.event_type)
     return {} if status is None else {"kaiser_id": note.source_id, "status": status}
+
+
+def entry_of(note: Note, ts_ms: int) -> AuditEntry:
+    """For the audit trail."""
+    return AuditEntry(
+        ts_ms=ts_ms,
+        event_type=note.event_type,
+        severity=note.severity,
+        source_id=note.source_id,
+        message=note.message,
+        details=note.details,
+    )
+
+
+def event_of(note: Note, entry: AuditEntry) -> Mapping[str, object]:
+    """For those who watch."""
+    return {
+        **note.details,
+        **subject(note),
+        "source_id": note.source_id,
+        "message": note.message,
+        "timestamp": entry.ts_ms // 1000,
+        "event": note.event_type,
+    }
 
 
 def chain_event(chain: CommandChain) -> Mapping[str, object]:

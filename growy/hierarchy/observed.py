@@ -4,20 +4,20 @@ transfers take. Nothing is decided by any of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import attrs
 
 from growy.hierarchy.effects import Tell
-from growy.model.hierarchy import GOD, ChainStatus, CommandChain, Node, NodeId, Ownership, TransferStep
+from growy.model.hierarchy import ChainStatus, CommandChain, Node, NodeId, Ownership, TransferStep
 from growy.model.time import Moment
 from growy.model.tree_messages import Health, NodeRefusal, Orders, Report
 from growy.ops.latency import Distribution, Histogram
 
 REFUSED_FOR_S = 60.0
 """A node that is refused says its report every few seconds: one that has not for so long is gone."""
-OWN_STOPS = 32
+STOPS = 32
 TRANSFER_BOUNDS_S = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0, 120.0, 300.0)
 
 
@@ -54,6 +54,12 @@ class NodeProof:
     proof: Mapping[str, object]
     """`Estate.proof`; empty: nothing was heard of it yet."""
 
+    @classmethod
+    def of(cls, chain: CommandChain) -> NodeProof:
+        """As its command chain has it."""
+        proven = chain.status is ChainStatus.DONE
+        return cls(node=chain.kaiser_id, proven=proven, proof=chain.response_data)
+
 
 class _Lease(NamedTuple):
     epoch: int
@@ -69,8 +75,8 @@ class Observed:
         self._refusals: dict[NodeId, Refusal] = {}
         self._began: dict[str, float] = {}
         self._transfers = Histogram(TRANSFER_BOUNDS_S)
-        self.own_stops: dict[str, NodeProof] = {}
-        """By incident, how far emergency stops are at God itself."""
+        self.stops: dict[str, dict[NodeId, NodeProof]] = {}
+        """By incident and node, how far emergency stops of this start are."""
 
     # --- told ---------------------------------------------------------------------------------------------------------
 
@@ -99,12 +105,17 @@ class Observed:
         if began is not None and chain.status is ChainStatus.DONE:
             self._transfers.add(moment.clock - began)
 
-    def stopping(self, incident: str, *, proven: bool, proof: Mapping[str, object]) -> None:
-        """At God itself, by its own order: there is no chain for it."""
-        self.own_stops.pop(incident, None)
-        self.own_stops[incident] = NodeProof(node=GOD, proven=proven, proof=proof)
-        while len(self.own_stops) > OWN_STOPS:
-            del self.own_stops[next(iter(self.own_stops))]
+    def stop(self, incident: str, nodes: Iterable[NodeId]) -> None:
+        """An emergency stop has been ordered."""
+        self.stops[incident] = {node: NodeProof(node=node, proven=False, proof={}) for node in nodes}
+        while len(self.stops) > STOPS:
+            del self.stops[next(iter(self.stops))]
+
+    def stopping(self, command_id: str, node: NodeId, *, proven: bool, proof: Mapping[str, object]) -> None:
+        """A node says how far a command is; of other commands than emergency stops nothing is kept."""
+        found = self.stops.get(command_id.partition(":")[0], {})
+        if node in found and not found[node].proven:
+            found[node] = NodeProof(node=node, proven=proven, proof=proof)
 
     # --- asked --------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ minimum. Pure functions over an open transaction; must never change a reading.""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import apsw
 import attrs
@@ -120,10 +120,16 @@ def extents(db: apsw.Connection, series_id: int) -> list[Extent]:
     return [Extent(*row) for row in rows]
 
 
-def summaries(db: apsw.Connection, series_id: int, start_ms: int, end_ms: int) -> list[Summary]:
-    """Chunks of a series that touch [start_ms, end_ms), by time; no blob is read."""
+def summaries(
+    db: apsw.Connection, series_id: int, start_ms: int, end_ms: int, where: Sequence[Extent] | None = None
+) -> list[Summary]:
+    """Chunks of a series that touch [start_ms, end_ms), by time; no blob is read.
+
+    Args:
+        where: its extents, for who has asked for them in this transaction already.
+    """
     found: list[Summary] = []
-    for extent in extents(db, series_id):
+    for extent in extents(db, series_id) if where is None else where:
         low = max(slot(extent.level, start_ms), extent.first_slot)
         high = min(slot(extent.level, end_ms - 1), extent.last_slot)
         if low <= high:

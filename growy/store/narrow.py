@@ -12,9 +12,10 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from growy.model.reading import Columns
+from growy.model.reading import Columns, IndexArray, IntArray
 
 _COLUMNS = tuple(field.name for field in attrs.fields(Columns))
+_SERIES, _TS_MS = _COLUMNS.index("series"), _COLUMNS.index("ts_ms")
 _UNSIGNED = (np.uint8, np.uint16, np.uint32)
 _EXACT = 2**53
 WORTH_IT = 64
@@ -76,7 +77,13 @@ class NarrowColumns:
 
     def rows_of(self, series_id: int) -> npt.NDArray[np.intp]:
         """Rows of one series."""
-        return np.flatnonzero(self._columns[0].widen(self.length, None) == series_id)
+        return np.flatnonzero(self._columns[_SERIES].widen(self.length, None) == series_id)
+
+    def times_and_series(self) -> tuple[IntArray, IndexArray]:
+        """Two of the columns, by which rows are chosen."""
+        ts_ms: IntArray = self._columns[_TS_MS].widen(self.length, None)
+        series: IndexArray = self._columns[_SERIES].widen(self.length, None)
+        return ts_ms, series
 
     def widen(self, rows: npt.NDArray[np.intp] | None = None) -> Columns:
         """The columns, whole or of these rows."""

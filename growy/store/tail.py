@@ -9,10 +9,12 @@ is what the device said last; `ts_ms` says when it was taken."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
-from growy.model.reading import Columns, IntArray, Reading
+from growy.model.reading import NO_SEQ, Columns, IntArray, Quality, Reading, TimeSource
 
 _FIRST_ROOM = 16
 _GROWTH = 4
@@ -124,7 +126,18 @@ class Tail:
             return None
         rings = self._rings[self._level[series_id]]
         row = rings.data[self._ring[series_id], (self._count[series_id] - 1) % rings.room]
-        return to_columns(row.reshape(1)).row(0)
+        series, ts_ms, rx_ms, raw, value, quality, seq, source, conversion = row.item()
+        return Reading(
+            series,
+            ts_ms,
+            rx_ms,
+            raw,
+            None if math.isnan(value) else value,
+            Quality(quality),
+            None if seq == NO_SEQ else seq,
+            TimeSource(source),
+            conversion,
+        )
 
     def newest(self) -> Columns:
         """The reading received last of every series that has one, by series: a handful of numpy calls for all."""

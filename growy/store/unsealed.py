@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 
 import attrs
+import numpy as np
+import numpy.typing as npt
 
 from growy.model.errors import StoreError
 from growy.model.reading import Columns
@@ -31,6 +33,19 @@ class SealMark:
         return commit_id <= self.sealed or (commit_id <= self.sealing and series_id < self.series)
 
 
+@attrs.frozen(slots=True, eq=False)
+class Chosen:
+    """Some of them, known by their rows: counting costs nothing, and none but these are ever widened."""
+
+    parts: tuple[tuple[NarrowColumns, npt.NDArray[np.intp]], ...]
+
+    def __len__(self) -> int:
+        return sum(len(rows) for _, rows in self.parts)
+
+    def widen(self) -> Columns:
+        return Columns.concat([columns.widen(rows) for columns, rows in self.parts if len(rows)])
+
+
 @attrs.frozen(slots=True)
 class Unsealed:
     """One consistent look: a mark and the commits after `mark.sealed`, in order."""
@@ -47,6 +62,20 @@ class Unsealed:
                 if len(rows):
                     parts.append(columns.widen(rows))
         return Columns.concat(parts)
+
+    def among(self, series_ids: npt.NDArray[np.int64], start_ms: int, end_ms: int) -> Chosen:
+        """Readings of some series measured in [start_ms, end_ms), in order of receipt."""
+        parts = []
+        for commit_id, columns in self.commits:
+            ts_ms, series = columns.times_and_series()
+            rows = np.flatnonzero((ts_ms >= start_ms) & (ts_ms < end_ms))
+            if not len(rows):
+                continue
+            chosen = np.isin(series[rows], series_ids)
+            if commit_id <= self.mark.sealing:
+                chosen &= series[rows] >= self.mark.series
+            parts.append((columns, rows[chosen]))
+        return Chosen(tuple(parts))
 
     def everything(self) -> Columns:
         """Readings of all series that are not in chunks, in order of receipt."""

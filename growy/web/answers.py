@@ -49,7 +49,8 @@ class Response:
     close: bool = False
     """The connection cannot be used any further."""
     cache: bytes = b"no-store"
-    """Cache-Control. What is measured must never be shown from a cache; only the page's own files may be kept."""
+    """Cache-Control. What is measured must never be shown from a cache, and what a login shows must not stay in a
+    browser's folder after it; a client that keeps an answer itself has its ETag. Only what is public may be kept."""
     stream: AsyncGenerator[bytes, None] | None = None
     """What follows `body`: pieces that are made while the client takes them. It is closed in any case; when it raises
     half way, the connection is broken off, so that nobody takes the half for the whole."""
@@ -184,5 +185,4 @@ def iso(ms: int | None) -> str | None:
     """ISO-8601 in UTC with milliseconds, `2026-01-02T03:04:05.678Z`; None stays None."""
     if ms is None:
         return None
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return f"{datetime.fromtimestamp(ms // 1000, UTC).isoformat()[:19]}.{ms % 1000:03d}Z"

@@ -7,13 +7,11 @@ cancel scope per read would cost more than the read. Nothing that a client sends
 
 from __future__ import annotations
 
+import contextlib
 import enum
-import http
 import socket
 import struct
-import time
-from collections.abc import AsyncGenerator, Sequence
-from email.utils import formatdate
+from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit
 
 import attrs
@@ -25,20 +23,20 @@ from growy.model.people import Peer
 from growy.web.answers import BadRequest, Response
 from growy.web.cors import Cors
 from growy.web.dispatch import Dispatcher, Request, request_id_of
+from growy.web.heads import REASONS, head_bytes, headers_of
 from growy.web.limits import Limits
-from growy.web.negotiated import finished
 from growy.web.origin import check_host, check_origin
 from growy.web.router import Match
 from growy.web.upgrade import Upgrade, upgrade_of
 
 READ_SIZE = 16_384
-_REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _FORWARDED = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
 )
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_WITHOUT_BODY = frozenset({204, 304})
-"""And without a word about it."""
+# No status of success: that would turn the connection of a CONNECT into something else.
+_PLACEHOLDER = h11.Response(status_code=400, headers=[("Content-Length", "0")])
+_CLOSED = h11.Response(status_code=400, headers=[("Content-Length", "0"), ("Connection", "close")])
 
 
 class _Phase(enum.Enum):
@@ -58,23 +56,6 @@ class ConnectionCounts:
     timeouts: int = 0
     """Clients that were too slow with headers or body, or did not read their answer."""
     bytes_sent: int = 0
-
-
-class _Clock:
-    """The Date header, made once a second."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._text = b""
-
-    def date(self) -> bytes:
-        if (now := int(time.time())) != self._second:
-            self._second = now
-            self._text = formatdate(now, usegmt=True).encode()
-        return self._text
-
-
-_clock = _Clock()
 
 
 class HttpConnection:
@@ -136,11 +117,14 @@ class HttpConnection:
                 reply = self._refusal(error)
             if isinstance(reply, Upgrade):
                 return reply
-            if not await self._send(await finished(reply, self._method, self._headers)):
+            if not await self._send(await self._finished(reply)):
                 return None
             self._protocol.start_next_cycle()
             self._forget()
             self._enter(_Phase.IDLE, self._limits.idle_timeout)
+
+    async def _finished(self, reply: Response) -> Response:
+        return await self._dispatcher.finish(reply, self._method, self._headers, self._request_id)
 
     async def _next_head(self) -> h11.Request | None:
         """None when the client has closed, politely, between two requests."""
@@ -151,13 +135,13 @@ class HttpConnection:
             if event is not h11.NEED_DATA:
                 return None
             if self._phase is _Phase.IDLE and self._protocol.trailing_data[0]:
-                self._enter(_Phase.HEADERS, self._limits.header_timeout)  # pipelined, and not yet whole
+                self._enter(_Phase.HEADERS, self._limits.header_timeout)  # it has begun, and is not yet whole
             data = bytes(await self._stream.receive_some(READ_SIZE))
-            if self._phase is _Phase.IDLE:
-                self._enter(_Phase.HEADERS, self._limits.header_timeout)
+            if self._phase is _Phase.IDLE and data.startswith(b"\r\n"):
                 # Some clients end a body with a line too many; h11 would take it for a request (RFC 9112, 2.2).
-                data = data.removeprefix(b"\r\n") or bytes(await self._stream.receive_some(READ_SIZE))
-            self._protocol.receive_data(bytes(data))
+                self._enter(_Phase.HEADERS, self._limits.header_timeout)
+                data = data[2:] or bytes(await self._stream.receive_some(READ_SIZE))
+            self._protocol.receive_data(data)
 
     async def _reply_to(self, head: h11.Request) -> Response | Upgrade:
         self._headers = headers = dict(head.headers)
@@ -204,10 +188,8 @@ class HttpConnection:
             check_origin(origin, host)
 
     def _understood(self, head: h11.Request, headers: dict[bytes, bytes]) -> Request:
-        if (
-            sum(len(name) + len(value) for name, value in headers.items()) + len(head.target)
-            > self._limits.header
-        ):
+        size = sum(map(len, headers)) + sum(map(len, headers.values())) + len(head.target)
+        if size > self._limits.header:
             raise BadRequest(431, f"The request's headers are larger than {self._limits.header} bytes")
         target = head.target.decode("ascii")
         if target.startswith("/") or (target == "*" and self._method == "OPTIONS"):
@@ -227,11 +209,8 @@ class HttpConnection:
 
     async def _body(self, headers: dict[bytes, bytes]) -> bytes:
         limit = self._limits.body
-        too_large = BadRequest(
-            413, f"The body is larger than {limit} bytes", cure="[web] max_body sets how much growyd takes"
-        )
-        if int(headers.get(b"content-length", b"0")) > limit:
-            raise too_large
+        if b"content-length" in headers and int(headers[b"content-length"]) > limit:
+            raise _too_large(limit)
         if self._protocol.they_are_waiting_for_100_continue:
             go_on = h11.InformationalResponse(status_code=100, headers=[])
             await self._stream.send_all(self._protocol.send(go_on) or b"")
@@ -242,7 +221,7 @@ class HttpConnection:
             if isinstance(event, h11.Data):
                 size += len(event.data)
                 if size > limit:
-                    raise too_large
+                    raise _too_large(limit)
                 parts.append(bytes(event.data))
             elif event is h11.NEED_DATA:
                 if self._phase is not _Phase.BODY:
@@ -273,21 +252,33 @@ class HttpConnection:
                 await reply.stream.aclose()
             return False
         headers = headers_of(reply, self._request_id, self._cors.headers(self._headers))
-        reason = _REASONS.get(reply.status, b"")
-        head = h11.Response(status_code=reply.status, headers=headers, reason=reason)
-        data = self._protocol.send(head) or b""
         self._counts.answers[reply.status] = self._counts.answers.get(reply.status, 0) + 1
-        if reply.body and self._method != "HEAD":
-            data += self._protocol.send(h11.Data(data=reply.body)) or b""
-        if reply.stream is not None:
+        if reply.stream is None:
+            body = b"" if self._method == "HEAD" else reply.body
+            await self._write(self._whole_head(reply, headers) + body)
+        else:
+            reason = REASONS.get(reply.status, b"")
+            head = h11.Response(status_code=reply.status, headers=headers, reason=reason)
+            data = self._protocol.send(head) or b""
+            if reply.body and self._method != "HEAD":
+                data += self._protocol.send(h11.Data(data=reply.body)) or b""
             if not await self._send_stream(data, reply.stream):
                 return False
-        else:
-            await self._write(data + (self._protocol.send(h11.EndOfMessage()) or b""))
         if self._protocol.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
             return True
         await linger(self._stream, self._limits.linger)
         return False
+
+    def _whole_head(self, reply: Response, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The head of an answer of known length, written here: h11 checks every header of ours by regular expressions,
+        which is a quarter of a small request's cost. What it decides itself - whether the connection goes on - it
+        decides by a placeholder, which it sends to nobody."""
+        told = (self._protocol.send(_CLOSED if reply.close else _PLACEHOLDER) or b"") + (
+            self._protocol.send(h11.EndOfMessage()) or b""
+        )
+        if not reply.close and b"onnection: close\r\n" in told:
+            headers.append((b"Connection", b"close"))
+        return head_bytes(reply.status, headers)
 
     async def _write(self, data: bytes) -> None:
         self._enter(_Phase.SENDING, self._limits.send_timeout + len(data) / 65_536)
@@ -295,8 +286,8 @@ class HttpConnection:
         self._counts.bytes_sent += len(data)
 
     async def _send_stream(self, begin: bytes, pieces: AsyncGenerator[bytes, None]) -> bool:
-        """The next piece is made when the client has taken the one before. False: the source has failed, and the
-        client must not take what it has for the whole."""
+        """The next piece is made when the client has taken the one before. False: the source has failed."""
+        whole = False
         try:
             await self._write(begin)
             while self._method != "HEAD":
@@ -304,28 +295,27 @@ class HttpConnection:
                 try:
                     piece = await anext(pieces, None)
                 except Exception as error:  # noqa: BLE001 - counted and logged; nobody can be answered any more
-                    await self._broke_off(error)
+                    assert self._request is not None
+                    self._dispatcher.broke_off(error, self._request)
                     return False
                 if piece is None:
                     break
                 if piece:
                     await self._write(self._protocol.send(h11.Data(data=piece)) or b"")
+            await self._write(self._protocol.send(h11.EndOfMessage()) or b"")
+            whole = True
         finally:
-            await pieces.aclose()
-        await self._write(self._protocol.send(h11.EndOfMessage()) or b"")
+            # Whatever ended it - the source, the client's slowness, the stop of growyd - nobody may take what came for
+            # the whole.
+            if not whole:
+                self._protocol.send_failed()
+                reset_at_close(self._stream)
+            try:
+                await pieces.aclose()
+            finally:
+                if not whole:
+                    await trio.aclose_forcefully(self._stream)  # no goodbye of TLS either
         return True
-
-    async def _broke_off(self, error: Exception) -> None:
-        """A reset, and no goodbye of TLS: an orderly close would tell HTTP/1.0, whose bodies end with the connection,
-        that this was all."""
-        assert self._request is not None
-        self._dispatcher.broke_off(error, self._request)
-        self._protocol.send_failed()
-        stream = self._stream
-        socket_stream = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
-        if isinstance(socket_stream, trio.SocketStream):
-            socket_stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await trio.aclose_forcefully(stream)
 
     async def _timed_out(self) -> None:
         if self._phase is _Phase.IDLE:
@@ -337,26 +327,10 @@ class HttpConnection:
                 await self._send(self._refusal(late))
 
 
-def headers_of(
-    reply: Response, request_id: str, more: Sequence[tuple[bytes, bytes]]
-) -> list[tuple[bytes, bytes]]:
-    """Everything that stands in the head of an answer."""
-    headers: list[tuple[bytes, bytes]] = []
-    if reply.status not in _WITHOUT_BODY:
-        headers.append((b"Content-Type", reply.content_type))
-        if reply.stream is None:
-            headers.append((b"Content-Length", b"%d" % len(reply.body)))
-    headers += [
-        (b"X-Request-ID", request_id.encode()),
-        (b"Date", _clock.date()),
-        (b"Cache-Control", reply.cache),
-        (b"X-Content-Type-Options", b"nosniff"),
-        *reply.headers,
-        *more,
-    ]
-    if reply.close:
-        headers.append((b"Connection", b"close"))
-    return headers
+def _too_large(limit: int) -> BadRequest:
+    return BadRequest(
+        413, f"The body is larger than {limit} bytes", cure="[web] max_body sets how much growyd takes"
+    )
 
 
 async def linger(stream: trio.abc.Stream, seconds: float) -> None:
@@ -366,3 +340,12 @@ async def linger(stream: trio.abc.Stream, seconds: float) -> None:
     with trio.move_on_after(seconds):
         while await stream.receive_some(READ_SIZE):
             pass
+
+
+def reset_at_close(stream: trio.abc.Stream) -> None:
+    """The client is to see a reset: an orderly close would tell HTTP/1.0, whose bodies end with the connection, that
+    this was all."""
+    socket_stream = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    if isinstance(socket_stream, trio.SocketStream):
+        with contextlib.suppress(OSError):  # closed already
+            socket_stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

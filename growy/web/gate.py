@@ -34,6 +34,10 @@ class Admission:
     """Set when the credentials are revoked: what outlives its request must end at once."""
 
 
+_LOCAL, _ANYBODY = Admission(LOCAL), Admission(ANYBODY)
+"""Nobody can revoke these."""
+
+
 class Credentials(Protocol):
     """What knows tokens and keys. Never waits."""
 
@@ -85,15 +89,15 @@ class Gate:
     def _anybody(self, endpoint: Endpoint, headers: Mapping[bytes, bytes], peer: Peer) -> Admission:
         """Of a public endpoint: credentials are looked at only where its handler wants to know, and need not count."""
         if peer.trusted:
-            return Admission(LOCAL)
+            return _LOCAL
         if endpoint.knows_caller:
             with suppress(Unauthorized):
                 return self._who(headers, "", peer)
-        return Admission(ANYBODY)
+        return _ANYBODY
 
     def _who(self, headers: Mapping[bytes, bytes], query: str, peer: Peer) -> Admission:
         if peer.trusted:
-            return Admission(LOCAL)
+            return _LOCAL
         if (said := headers.get(b"authorization")) is not None:
             scheme, _, token = said.decode("latin-1").partition(" ")
             if scheme.lower() != "bearer":

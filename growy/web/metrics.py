@@ -384,10 +384,10 @@ _TELLERS: dict[type, Callable[..., Iterator[Family]]] = {
     AuditStatistics: _audit,
     ProcessedStatistics: _processed,
     EnhancedStatistics: _enhanced,
+    AccountStatistics: _accounts,
     NodeStatistics: metrics_tree.node,
     ReceivingStatistics: metrics_tree.receiving,
     SendingStatistics: metrics_tree.sending,
-    AccountStatistics: _accounts,
 }
 _QUIET = frozenset({"broker_findings"})
 """Sentences, no figures: the doctor tells them."""

@@ -19,7 +19,7 @@ import trio
 from growy.web.answers import CBOR, JSON, Response
 
 AT_ONCE = 16_384
-"""Bytes that may be packed without a thread: some 100 us on a PC, some 500 us on a Pi."""
+"""Bytes that may be hashed and packed without a thread: some 100 us on a PC, some 500 us on a Pi."""
 LEAST_PACKED = 1024
 """Less fits into one packet anyway."""
 _LEVEL = 3
@@ -40,7 +40,7 @@ async def finished(reply: Response, method: str, headers: Mapping[bytes, bytes])
         and reply.content_type.startswith(_PACKABLE)
         and takes_gzip(headers.get(b"accept-encoding", b""))
     )
-    if len(reply.body) > AT_ONCE and (to_cbor or packed):
+    if len(reply.body) > AT_ONCE and (get or to_cbor):
         return await trio.to_thread.run_sync(_finish, reply, get, to_cbor, packed, headers)
     return _finish(reply, get, to_cbor, packed, headers)
 
@@ -53,10 +53,9 @@ def _finish(
     if get and reply.status == 200 and not any(name == b"ETag" for name, _ in reply.headers):
         tag = b'W/"%s"' % hashlib.blake2b(reply.body, digest_size=9).hexdigest().encode()
         tagged = (*reply.headers, (b"ETag", tag), (b"Vary", b"Accept, Accept-Encoding"))
-        cache = _POLLED if reply.cache == b"no-store" else reply.cache
         if (theirs := headers.get(b"if-none-match")) is not None and _has(theirs, tag):
-            return Response(304, headers=tagged, close=reply.close, cache=cache)
-        reply = attrs.evolve(reply, headers=tagged, cache=cache)
+            return Response(304, headers=tagged, close=reply.close, cache=reply.cache)
+        reply = Response(200, reply.body, reply.content_type, tagged, reply.close, reply.cache)
     if packed:
         body = gzip.compress(reply.body, _LEVEL, mtime=0)
         more = ((b"Content-Encoding", b"gzip"), *(() if _varies(reply) else (_BY_ENCODING,)))
@@ -64,8 +63,6 @@ def _finish(
     return reply
 
 
-_POLLED = b"private, no-cache"
-"""May be kept by whoever asked, and must be asked about each time."""
 _BY_ENCODING = (b"Vary", b"Accept-Encoding")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from growy.web.answers import BadRequest, Forbidden
 
@@ -46,6 +47,7 @@ def is_loopback(host: str) -> bool:
     return is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
+@lru_cache(maxsize=64)  # the same few names, over and over; nothing is kept of one that is refused
 def check_host(authority: str) -> None:
     """Raises Forbidden for a Host header that names us by a name from the internet, BadRequest for one that is none."""
     if not _AUTHORITY.fullmatch(authority.strip()):

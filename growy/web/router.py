@@ -17,6 +17,10 @@ from growy.web.app import App
 from growy.web.inputs import prepare
 from growy.web.shape import Shape
 
+MOST_REMEMBERED = 512
+"""Paths whose endpoint is remembered, each of at most ..."""
+_SHORT = 128
+
 
 class Auth(enum.StrEnum):
     """Who may call an endpoint: everybody, or who has at least that role."""
@@ -29,7 +33,10 @@ class Auth(enum.StrEnum):
     @property
     def role(self) -> Role | None:
         """The least role that is let in; None: nobody is asked."""
-        return None if self is Auth.PUBLIC else Role(self.value)
+        return _ROLES[self]
+
+
+_ROLES = {auth: None if auth is Auth.PUBLIC else Role(auth.value) for auth in Auth}
 
 
 @attrs.frozen(slots=True)
@@ -105,7 +112,8 @@ class Endpoint:
 @attrs.frozen(slots=True)
 class Match:
     endpoint: Endpoint
-    parameters: dict[str, str]
+    parameters: Mapping[str, str]
+    """Shared by all requests for the same path."""
 
 
 @attrs.define
@@ -124,6 +132,8 @@ class Router:
         read."""
         self.endpoints = tuple(endpoints)
         self._root = _Node()
+        self._found: dict[tuple[str, str], Match] = {}
+        """Who polls asks for the same few paths."""
         for endpoint in self.endpoints:
             self._add(endpoint)
             for model in (endpoint.query, endpoint.body):
@@ -147,6 +157,17 @@ class Router:
 
     def find(self, method: str, path: str) -> Match:
         """Raises NotFound, MethodNotAllowed, Invalid (a path that is not UTF-8)."""
+        key = (method, path)
+        if (known := self._found.get(key)) is not None:
+            return known
+        match = self._match(method, path)
+        if len(path) <= _SHORT:
+            if len(self._found) >= MOST_REMEMBERED:
+                self._found.clear()
+            self._found[key] = match
+        return match
+
+    def _match(self, method: str, path: str) -> Match:
         endpoints, parameters = self._at(path)
         endpoint = endpoints.get(method) or (endpoints.get("GET") if method == "HEAD" else None)
         if endpoint is None:

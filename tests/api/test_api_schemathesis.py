@@ -44,7 +44,7 @@ def test_every_answer_is_declared(endpoint: Endpoint, schema: Any, running: Runn
     patience = {field.name: SHORTEST[field.name] for field in known if field.name in SHORTEST}
 
     @settings(
-        max_examples=300 if long_form else 12,
+        max_examples=100 if long_form else 6,
         deadline=None,
         derandomize=not long_form,
         database=None,

@@ -130,7 +130,7 @@ def running_growyd(folder: Path) -> Iterator[Running]:
     assert not faults, faults[0][:6000]
 
 
-def _until(true: Any, seconds: float = 40) -> None:
+def _until(true: Any, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -98,6 +98,7 @@ def estate_of(
         note=note,
         tell=hub.publish_event,
         changed=lambda: None,
+        papers_told=trio.lowlevel.checkpoint,
         wall_ms=wall_ms,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from store_readings import T0, key, readings
 from growy.config import StoreConfig
 from growy.model.reading import Columns, Quality
 from growy.store import Store, open_store
+from growy.store.blob import decode
+from growy.store.narrow import NarrowColumns
 
 END = T0 + 10_000 * 86_400_000
 
@@ -76,11 +79,56 @@ async def test_only_some_qualities(tmp_path: Path) -> None:
         assert piece.ts_ms.tolist() == ts[1::2].tolist()
 
 
-async def test_a_crowd_at_one_millisecond_is_one_piece(tmp_path: Path) -> None:
+async def test_a_crowd_at_one_millisecond_comes_whole(tmp_path: Path) -> None:
     async with open_store(StoreConfig(min_free_mb=0), tmp_path) as store:
         series = store.catalog.intern(key(), 4, "", T0)
         await store.commit(readings(series, np.full(1000, T0), 1.0))
-        assert [len(piece) for piece in await walked(store, [series])] == [1000]
+        assert [len(piece) for piece in await walked(store, [series])] == [200] * 5
+
+
+@pytest.mark.parametrize(("series", "most"), [(4, 1), (200, 11)])
+async def test_no_chunk_is_unpacked_for_every_few_readings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, series: int, most: int
+) -> None:
+    """Few series keep what is unpacked; of many each piece has a good share of every chunk."""
+    unpacked: Counter[bytes] = Counter()
+
+    def counted(blob: bytes, series_id: int) -> Columns:
+        unpacked[blob] += 1
+        return decode(blob, series_id)
+
+    monkeypatch.setattr("growy.store.walk.decode", counted)
+    async with open_store(StoreConfig(min_free_mb=0), tmp_path) as store:
+        ids = [store.catalog.intern(key(number), 4, "", T0) for number in range(series)]
+        for one in ids:
+            ts = T0 + 5000 * np.arange(700) + one
+            await store.commit(readings(one, ts, ts % 97 * 1.0))
+        await store.seal()
+        pieces = await walked(store, ids, readings=200)
+    assert sum(map(len, pieces)) == 700 * series
+    assert max(map(len, pieces)) <= 400
+    assert max(unpacked.values()) <= most
+
+
+async def test_what_waits_to_be_sealed_is_looked_at_before_it_is_widened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widened: list[int] = []
+
+    def counted(self: NarrowColumns, rows: Any = None) -> Columns:
+        widened.append(len(self) if rows is None else len(rows))
+        return widen(self, rows)
+
+    widen = NarrowColumns.widen
+    async with open_store(StoreConfig(min_free_mb=0), tmp_path) as store:
+        ids = [store.catalog.intern(key(number), 4, "", T0) for number in range(20)]
+        for part in range(50):
+            ts = T0 + 1000 * np.arange(100 * part, 100 * part + 100)
+            await store.commit(Columns.concat([readings(one, ts, 1.0) for one in ids]))
+        monkeypatch.setattr(NarrowColumns, "widen", counted)
+        pieces = await walked(store, ids[:17], readings=1000)
+    assert sum(map(len, pieces)) == 17 * 5000
+    assert sum(widened) == 17 * 5000
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

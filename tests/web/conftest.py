@@ -29,6 +29,7 @@ from growy.control.control import Control
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
+from growy.hierarchy.god_node import GodNode
 from growy.model.audit import AuditEntry
 from growy.model.setup import SensorSetup
 from growy.sensors.pool import Pool

@@ -160,6 +160,7 @@ async def test_a_proxy_on_this_machine_does_not_make_strangers_local(
 ) -> None:
     reply = await at.ask("POST", f"{AUTH}/setup", ANN, **headers)
     assert (reply.status, "setup code" in reply.json()["detail"]) == (403, True)
+    assert reply.json()["error"]["details"] == {"field": "setup_code"}
     assert (await at.ask("GET", f"{AUTH}/status", **headers)).json()["setup_code_required"]
 
 

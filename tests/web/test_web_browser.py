@@ -69,7 +69,7 @@ def window(garden: Garden, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         browser.screen(*DESKTOP)
         browser.prefers("light")
         browser.go(garden.origin)
-        set_up(browser)
+        set_up(browser, garden)
         yield browser
     finally:
         browser.end()
@@ -99,12 +99,16 @@ def picture(request: pytest.FixtureRequest, window: Browser) -> object:
     return take
 
 
-def set_up(browser: Browser) -> None:
+def set_up(browser: Browser, garden: Garden) -> None:
     assert "no accounts yet" in browser.reads("main", "Make the account")
     browser.fill("#login-username", PERSON)
     browser.fill("#login-email", "robin@example.org")
     browser.fill("#login-password", PASSWORD)
     browser.fill("#login-again", PASSWORD)
+    browser.fill("#login-code", "0" * 16)
+    browser.click("main button[type=submit]")
+    browser.reads("main", "needs the setup code")
+    browser.fill("#login-code", garden.say("GET", "/api/v1/auth/status")["setup_code"])
     browser.click("main button[type=submit]")
     browser.reads("#link", "Live")
 
@@ -491,5 +495,7 @@ def test_the_console_has_nothing_to_say(page: Browser) -> None:
 
 EXPECTED = re.compile(
     r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection to .* failed|status of 401"
+    r"|auth/setup - .* status of 403"
 )
-"""What Chromium itself says while growyd is gone, in the one test that kills it, and of a login that is refused."""
+"""What Chromium itself says while growyd is gone, in the one test that kills it, and of a login or a setup code that is
+refused."""

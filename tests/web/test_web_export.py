@@ -111,6 +111,21 @@ async def test_buckets_and_limits_come_as_csv_too(stored: Any, serve: Any, conne
         assert [row["value"] for row in rows] == ["", "0.0"]
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+async def test_a_file_of_buckets_is_whole_or_refused(house: Any, serve: Any, connect: Any, form: str) -> None:
+    """Nothing in a file says that its beginning is missing."""
+    series = house.store.catalog.intern(SeriesKey("ESP_12AB34CD", Bus.I2C, "68", "sht31_temp"), 21, "°C", T0)
+    await house.store.commit(columns_of(series, T0 + 60_000 * np.arange(20_010), 20.0))
+    path = f"/api/v1/sensors/data?format={form}&resolution=1m&start_time=0"
+    async with serve(house) as web, connect(web) as client:
+        reply = await client.ask("GET", path)
+        assert (reply.status, reply.json()["error"]["code"]) == (400, "VALIDATION_ERROR")
+        for more in ("limit=100", f"end_time={T0 + 60_000 * 100}"):
+            reply = await client.ask("GET", f"{path}&{more}")
+            assert reply.status == 200
+            assert len(reply.body.splitlines()) == 100 + (form == "csv")
+
+
 async def test_errors_before_the_first_piece_are_errors(
     stored: Any, serve: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import trio
 from rig.people import api_key
@@ -88,6 +89,25 @@ async def test_a_transfer_answers_when_begun_and_with_wait_when_done(tree: Tree)
     assert (kept["command_data"]["reason"], kept["completed_at"][:2]) == ("heat", "20")
     entries = await tree.god.audited("transfer_begun")
     assert [(one.source_id, one.details["by"]) for one in entries] == [(ESP, "key:tests")] * 2
+
+
+async def test_a_device_that_was_never_heard_stays_with_god_and_a_deleted_one_is_not_shown(
+    tree: Tree,
+) -> None:
+    await tree.new_kaiser("kaiser_1")
+    await tree.god.new_esp()
+    await tree.god.post("/api/v1/esp/devices", {"device_id": "ESP_00AA11"}, status=201)
+    shown = (await tree.god.get(HIERARCHY))["god"]
+    assert [(esp["esp_id"], esp["epoch"] is None) for esp in shown["esps"]] == [
+        ("ESP_00AA11", True),
+        (ESP, False),
+    ]
+    said = await tree.god.post(TRANSFER, {"esp_id": "ESP_00AA11", "to_owner": "kaiser_1"}, status=409)
+    assert said["error"]["details"]["reason"] == "never_heard"
+    async with tree.god.connect(tree.god.web, tree.god.key) as client:
+        assert (await client.ask("DELETE", f"/api/v1/esp/devices/{ESP}")).status == 204
+    left = (await tree.god.get(HIERARCHY))["god"]
+    assert ([esp["esp_id"] for esp in left["esps"]], left["total_esps"]) == (["ESP_00AA11"], 1)
 
 
 @pytest.mark.parametrize(
@@ -365,3 +385,37 @@ async def test_the_tree_has_figures_for_prometheus(tree: Tree) -> None:
     assert kaiser["growy_tree_holdings"] == {(): 1}
     assert 0 < kaiser["growy_tree_shortest_lease_seconds"][()] <= 4
     assert kaiser["growy_tree_god_heard"] == {(): 1}
+
+
+async def test_a_stop_waits_for_no_disk(tree: Tree) -> None:
+    one = await tree.new_kaiser("kaiser_1")
+    here, there = await tree.god.new_esp(), await one.new_esp("ESP_77EE66FF")
+    await until(lambda: one.node.tenure("ESP_77EE66FF") == "ours")
+    for pi, esp in ((tree.god, here), (one, there)):
+        await pi.actuator(esp_id=esp.esp_id)
+        await pi.post(f"/api/v1/actuators/{esp.esp_id}/18/command", {"command": "ON"})
+    await until(lambda: here.outputs.on(18) and there.outputs.on(18))
+
+    holder = apsw.Connection(str(tree.folder / "god" / "growy.db"))
+    holder.execute("BEGIN IMMEDIATE")  # nothing else can be written to it
+    try:
+        with trio.fail_after(8):
+            said = await tree.god.post("/api/god/emergency_stop?wait=5", {"reason": "flood"})
+            await until(lambda: not here.outputs.on(18) and not there.outputs.on(18))
+    finally:
+        holder.close()
+    assert {node["node"]: node["proven"] for node in said["nodes"]} == {"god": True, "kaiser_1": True}
+
+
+async def test_what_the_disk_does_not_take_is_not_said_to_be_done(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("growy.hierarchy.node.SETTLE_S", 0.3)
+    holder = apsw.Connection(str(tree.folder / "god" / "growy.db"))
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        said = await tree.god.post(ADD, {"kaiser_id": "kaiser_1"}, status=503)
+    finally:
+        holder.close()
+    assert said["error"]["code"] == "STORE_UNAVAILABLE"
+    assert "may not be done" in said["detail"]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from growy.config import WebConfig
 from growy.web.answers import Response, answer
+from growy.web.heads import head_bytes
 from growy.web.limits import Limits
 from growy.web.router import Auth, Call, Endpoint
 
@@ -375,3 +376,9 @@ async def babble(client: Any, talk: list[bytes]) -> None:
                     json.loads(reply.body)
         except (EOFError, trio.BrokenResourceError):
             pass
+
+
+@pytest.mark.parametrize("value", [b"a\r\nSet-Cookie: b", b"a\nb", b"a\rb", b"a\0b"])
+def test_no_header_of_an_answer_becomes_two(value: bytes) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        head_bytes(200, [(b"X-Request-ID", value)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
+import time
 from typing import Any
 
 import cbor2
@@ -16,7 +18,7 @@ from growy.config import WebConfig
 from growy.model.errors import Invalid
 from growy.web.answers import JSON, Response, answer
 from growy.web.inputs import body_of
-from growy.web.negotiated import finished, takes_cbor, takes_gzip
+from growy.web.negotiated import _finish, finished, takes_cbor, takes_gzip
 from growy.web.router import Auth, Call, Endpoint
 
 PROCESS = {"sensor_type": "none-such", "raw_value": 1.5}
@@ -89,13 +91,71 @@ BODY = dict[str, object]
         cbor2.dumps({"a": cbor2.CBORTag(999, "x")}),
         b"\xa1aa\xd8\x1c\x81\xd8\x1d\x00",  # a list that holds itself
         b"\xa1aa" + b"\x81" * 5000 + b"\x01",
-        b"\xa1aa\xf7",  # undefined
+        cbor2.dumps({"a": 1}) + b"\x00",  # and more behind it
+        cbor2.dumps({"a": 2**64}),
+        cbor2.dumps({"a": 10**5000}),
     ],
     ids=lambda body: body[:12].hex(),
 )
 def test_cbor_that_json_could_not_say_is_refused(body: bytes) -> None:
     with pytest.raises(Invalid):
         body_of(body, BODY, b"application/cbor")
+
+
+def test_shared_references_are_not_followed() -> None:
+    """Each of these lists is twice the one before it: decoded, 171 bytes would be 2 ** 30 items."""
+    bomb = b"\xa1aa\xd8\x1c\x81\x01"
+    for depth in range(30):
+        bomb = b"\xa1aa\xd8\x1c\x82" + bomb[3:] + b"\xd8\x1d" + cbor2.dumps(depth)
+    began = time.process_time()
+    with pytest.raises(Invalid, match="not usable CBOR"):
+        body_of(bomb, BODY, b"application/cbor")
+    assert time.process_time() - began < 0.2
+
+
+def test_what_has_no_value_in_json_has_none_in_cbor() -> None:
+    body = cbor2.dumps({"a": float("nan"), "b": [float("inf"), cbor2.undefined]})
+    assert body_of(body, BODY, b"application/cbor") == {"a": None, "b": [None, None]}
+
+
+@pytest.mark.parametrize("said", ["9" * 30, "9" * 4000, "[" * 40 + "]" * 40])
+def test_json_says_nothing_either_that_could_not_be_answered(said: str) -> None:
+    with pytest.raises(Invalid):
+        body_of(f'{{"a": {said}}}'.encode(), BODY)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"), [(cbor2.dumps({"a": 1}), b""), (b'{"a": 1}', b"application/cbor")]
+)
+def test_the_content_type_says_what_a_body_is(body: bytes, content_type: bytes) -> None:
+    with pytest.raises(Invalid, match="is not a"):
+        body_of(body, BODY, content_type)
+
+
+async def test_a_large_body_is_read_in_a_thread(
+    house: Any, serve: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where: list[threading.Thread] = []
+
+    def watched(*args: Any) -> Any:
+        where.append(threading.current_thread())
+        return body_of(*args)
+
+    monkeypatch.setattr("growy.web.dispatch.body_of", watched)
+
+    async def count(call: Call, body: dict[str, object]) -> Response:
+        return answer({"fields": len(body)})
+
+    endpoint = Endpoint(
+        method="POST", path="/", summary="", handler=count, body=dict[str, object], auth=Auth.PUBLIC
+    )
+    async with serve(house, endpoints=[endpoint]) as web, connect(web) as client:
+        for fields in (1, 2000):
+            reply = await client.ask("POST", "/", {str(field): 0 for field in range(fields)})
+            assert reply.json() == {"fields": fields}
+    small, large = where
+    assert small is threading.main_thread()
+    assert large is not small
 
 
 @given(st.binary(max_size=200))
@@ -108,7 +168,11 @@ def test_no_bytes_are_more_than_invalid(body: bytes) -> None:
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=15,
 )
@@ -128,7 +192,8 @@ def test_what_json_says_cbor_says_too(value: dict[str, Any]) -> None:
 )
 async def test_what_has_not_changed_is_304(client: Any, path: str) -> None:
     first = await client.ask("GET", path)
-    assert first.headers["cache-control"] == "private, no-cache"
+    # What a login shows stays in no browser's folder; what is public may.
+    assert first.headers["cache-control"] == ("no-cache" if path == "/docs" else "no-store")
     tag = first.headers["etag"]
     for theirs in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
         again = await client.ask("GET", path, If_None_Match=theirs)
@@ -280,3 +345,33 @@ async def test_what_an_answer_says_of_itself_is_kept(house: Any, serve: Any, con
     async with serve(house, endpoints=endpoints) as web, connect(web) as client:
         reply = await client.ask("GET", "/file")
         assert (reply.headers["etag"], reply.headers["cache-control"]) == ('"v1"', "max-age=60")
+
+
+async def test_a_large_answer_is_hashed_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    where: list[threading.Thread] = []
+
+    def watched(*args: Any) -> Any:
+        where.append(threading.current_thread())
+        return _finish(*args)
+
+    monkeypatch.setattr("growy.web.negotiated._finish", watched)
+    await finished(Response(200, b"1" * 1000), "GET", {})
+    await finished(Response(200, b"1" * 1_000_000), "GET", {})
+    small, large = where
+    assert small is threading.main_thread()
+    assert large is not small
+
+
+async def test_an_answer_that_cannot_be_finished_is_an_error_answer(
+    house: Any, serve: Any, connect: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(call: Call) -> Response:
+        return Response(200, b"no JSON")
+
+    endpoint = Endpoint(method="GET", path="/", summary="", handler=broken, auth=Auth.PUBLIC)
+    async with serve(house, endpoints=[endpoint]) as web, connect(web) as client:
+        reply = await client.ask("GET", "/", Accept="application/cbor")
+        assert (reply.status, reply.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+        assert (await client.ask("GET", "/")).status == 200  # the connection goes on
+        assert web.statistics().faults == 1
+    assert "request failed" in caplog.text

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import attrs
 import pytest
+import trio
 from attrs import validators as v
 from jsonschema_rs import meta
 
+from growy.web.answers import json_bytes
 from growy.web.api import ENDPOINTS
+from growy.web.api.docs import described
 from growy.web.api.sensor_setup import SensorBody
 from growy.web.inputs import Moment
 from growy.web.models import model_schema, parameters
@@ -137,3 +141,24 @@ async def test_the_document_and_the_page_are_served(client: Any) -> None:
     assert "src=" not in text
     assert "http://" not in text
     assert "https://" not in text
+
+
+async def test_both_are_served_to_who_asks_while_they_are_made(
+    house: Any, serve: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(value: object) -> bytes:
+        time.sleep(0.3)
+        return json_bytes(value)
+
+    monkeypatch.setattr("growy.web.api.docs.json_bytes", slowly)
+    found: list[int] = []
+    async with serve(house, endpoints=described(())) as web, trio.open_nursery() as nursery:
+
+        async def ask(path: str) -> None:
+            async with connect(web, "") as client:
+                found.append((await client.ask("GET", path)).status)
+
+        for path in ("/docs", "/api/v1/openapi.json", "/docs"):
+            nursery.start_soon(ask, path)
+            await trio.sleep(0.1)
+    assert found == [200, 200, 200]

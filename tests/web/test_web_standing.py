@@ -38,6 +38,7 @@ async def test_who_comes_late_knows_who_is_there_and_what_runs(desk: Desk) -> No
     await desk.new_esp()
     await desk.actuator()
     await desk.post(f"{ACTUATOR}/command", {"command": "ON"})
+    await desk.until(lambda: told(desk)[1]["data"]["state"] == "on")
     (health, status) = told(desk)
     assert (health["type"], health["data"]["esp_id"], health["data"]["status"]) == (
         "esp_health",
@@ -51,7 +52,7 @@ async def test_who_comes_late_knows_who_is_there_and_what_runs(desk: Desk) -> No
         "normal",
     )
     await desk.post(f"{ACTUATOR}/command", {"command": "OFF"})
-    assert told(desk)[1]["data"]["state"] == "off"
+    await desk.until(lambda: told(desk)[1]["data"]["state"] == "off")
 
 
 async def test_an_emergency_stop_in_force_is_the_first_thing_that_who_comes_late_is_told(desk: Desk) -> None:

@@ -125,24 +125,45 @@ async def test_a_client_that_goes_ends_the_source(house: Any, serve: Any, connec
         assert web.statistics().faults == 0
 
 
-async def test_a_client_that_does_not_read_ends_the_source(house: Any, serve: Any, connect: Any) -> None:
+async def rest_of(stream: trio.SocketStream) -> None:
+    """Reads to the end. Raises BrokenResourceError when that is no orderly one."""
+    while await stream.receive_some():
+        pass
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+async def test_a_client_that_does_not_read_ends_the_source(
+    house: Any, serve: Any, connect: Any, version: bytes
+) -> None:
     source = Source(1_000_000, size=100_000)
     limits = Limits(send_timeout=-1.0)  # a piece is granted 1.5 s on top
     async with serve(house, limits=limits, endpoints=[source.endpoint()]) as web, connect(web) as client:
-        await client.send(GET)
+        await client.send(GET.replace(b"1.1", version))
         await until(lambda: web.statistics().timeouts == 1)
         assert source.closed
+        await until(lambda: web.statistics().connections == 0)
+        with pytest.raises(trio.BrokenResourceError):
+            await rest_of(client.stream)
 
 
-async def test_the_end_of_the_server_ends_the_source(house: Any, serve: Any, connect: Any) -> None:
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+async def test_the_end_of_the_server_ends_the_source(house: Any, serve: Any, version: bytes) -> None:
     source = Source(1_000_000, size=100_000)
     async with connect_late() as holder:
         async with serve(house, endpoints=[source.endpoint()]) as web:
             stream = await trio.open_tcp_stream(web.host, web.port)
             holder.append(stream)
-            await stream.send_all(GET)
+            await stream.send_all(GET.replace(b"1.1", version))
             await stream.receive_some()
         assert source.closed
+        with pytest.raises(trio.BrokenResourceError):
+            await rest_of(stream)
+
+
+async def test_a_whole_stream_to_http_1_0_ends_in_order(house: Any, serve: Any, connect: Any) -> None:
+    async with serve(house, endpoints=[Source(3).endpoint()]) as web, connect(web) as client:
+        await client.send(GET.replace(b"1.1", b"1.0"))
+        await rest_of(client.stream)
 
 
 class connect_late:  # noqa: N801 - a context manager

@@ -143,6 +143,7 @@ class Logins:
                 "The first administrator needs the setup code",
                 cure="`growyd status` on the Pi shows it, and growyd's log (journalctl -u growyd); "
                 "or use `growyd user add` there, which needs none",
+                details={"field": "setup_code"},
             )
         core.lockout.succeeded(SETUP, peer)
 

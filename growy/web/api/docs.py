@@ -19,31 +19,34 @@ _POLICY = (
     b"Content-Security-Policy",
     b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
 )
+_PUBLIC = b"no-cache"
+"""The same for everybody: may be kept, and is asked about each time."""
 
 
 def described(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
     """The endpoints with two more, which describe them all. The descriptions are made when somebody first asks."""
-    made: dict[str, bytes] = {}
+    made: list[
+        tuple[bytes, bytes]
+    ] = []  # both at once: the thread that makes them is seen half way otherwise
     making = threading.Lock()
 
     def make() -> None:
         with making:
             if not made:
                 whole = document(every, __version__)
-                made["page"] = manual(whole).encode()
-                made["document"] = json_bytes(whole)
+                made.append((json_bytes(whole), manual(whole).encode()))
 
     async def openapi(call: Call) -> Response:
         """This document."""
         if not made:
             await trio.to_thread.run_sync(make)
-        return Response(200, made["document"])
+        return Response(200, made[0][0], cache=_PUBLIC)
 
     async def page(call: Call) -> Response:
         """The same for people."""
         if not made:
             await trio.to_thread.run_sync(make)
-        return Response(200, made["page"], HTML, (_POLICY,))
+        return Response(200, made[0][1], HTML, (_POLICY,), cache=_PUBLIC)
 
     every = (
         *endpoints,

@@ -8,7 +8,7 @@ from attrs import validators as v
 
 from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.measuring import COMMIT, PROCESSING, TRANSFER
-from growy.model.errors import EspNotFound, GrowyError, Invalid, NotGod
+from growy.model.errors import EspNotFound, GrowyError, Invalid, NotGod, TransferRefused
 from growy.model.hierarchy import ChainStatus, CommandChain, NodeId, NodeState
 from growy.web.answers import Response, answer
 from growy.web.api.kaiser_setup import KaiserConfig, node_of
@@ -72,7 +72,7 @@ async def add_kaiser(call: Call, body: AddBody) -> Response:
     wanted = list(dict.fromkeys(body.esp_devices))
     for esp_id in wanted:
         if god.core.record(esp_id) is None:
-            raise EspNotFound(f"There is no device {esp_id[:64]!r} in the tree")
+            app.fleet.need(esp_id)
     node = node_of(god, body.kaiser_id, body.kaiser_config)
     if len(wanted) > node.max_esps:
         raise Invalid(f"{body.kaiser_id} may have {node.max_esps} devices, and these are {len(wanted)}")
@@ -108,6 +108,13 @@ async def begin_transfer(
 ) -> CommandChain:
     """Args: from_owner: None: whoever has it. Raises NotGod, EspNotFound, NodeNotFound, TransferRefused."""
     god = god_of(call.app)
+    if god.core.record(esp_id) is None:
+        call.app.fleet.need(esp_id)
+        raise TransferRefused(
+            f"{esp_id} was never heard, so nobody knows on which broker it hangs",
+            cure="Switch it on first",
+            details={"reason": "never_heard", "esp_id": esp_id},
+        )
     owner = god.owner(esp_id) if not from_owner else owner_named(call, from_owner)
     return await god.transfer(esp_id, owner, owner_named(call, to_owner), reason=reason, by=call.by)
 

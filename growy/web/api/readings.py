@@ -112,7 +112,7 @@ async def data(call: Call, query: DataQuery) -> Response:
     """Readings of every series that fits, oldest first. Without a time the newest, however old they are.
 
     As CSV or JSON lines there is no limit unless one is given: all readings of the time, or all there are, come as they
-    are read.
+    are read. Of buckets more than 20,000 are refused unless a limit is given.
     """
     app = call.app
     wanted = format_of(query.format, call.headers.get(b"accept", b""))
@@ -146,6 +146,11 @@ async def data(call: Call, query: DataQuery) -> Response:
         parts.append(rows)
     readings, truncated = _merged(parts, limit)
     if wanted is not Format.JSON:
+        if truncated and query.limit is None:
+            raise Invalid(
+                f"More than {limit} lines fit, and a file does not say that some are missing",
+                cure="Name a shorter time, fewer sensors, a coarser resolution or fewer max_points, or give a limit",
+            )
         buckets = any(part.width_ms for part in parts)
         table = csv_table(readings, buckets) if wanted is Format.CSV else json_lines(readings)
         return Response(200, table, _MEDIA[wanted], (_named(wanted),))
@@ -174,6 +179,8 @@ def _candidates(app: App, query: DataQuery) -> Sequence[Series]:
     one = app.store.catalog.known(query.series_id)
     if one is None or query.esp_id not in (None, one.key.esp_id):
         return ()
+    if query.gpio is None and query.sensor_type is None:
+        return (one,)
     # Its type may be said by any of its names.
     return [
         series for series in find(app, one.key.esp_id, query.gpio, query.sensor_type) if series.id == one.id

@@ -55,9 +55,11 @@ def owner_named(call: Call, said: str) -> NodeId:
 
 
 def esp_ids_of_god(app: App, god: GodNode) -> list[str]:
-    """Those that God itself owns: on record, or never heard of but by people here."""
+    """Those that God itself owns: on record, or not heard yet but known to people here. Deleted ones are not shown."""
     recorded = {one.esp_id for one in god.core.records if one.owner == GOD}
-    return sorted(recorded | {one.esp_id for one in known(app) if god.core.record(one.esp_id) is None})
+    here = {one.esp_id for one in known(app)}
+    deleted = {one.esp_id for one in app.fleet.devices()} - here
+    return sorted((recorded - deleted) | {esp_id for esp_id in here if god.core.record(esp_id) is None})
 
 
 def esp_record(app: App, god: GodNode, esp_id: str) -> dict[str, object]:

@@ -72,7 +72,7 @@ async function submit(event) {
 		await enter(answer.user);
 	} catch (error) {
 		session.fault = error.status === 401 ? "This name and password do not fit together." : error.message;
-		if (error.status === 403 && setup) session.phase = "login";
+		if (error.status === 403 && setup && !error.details.field) session.phase = "login";
 	}
 	busy = false;
 	changed();
