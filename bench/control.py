@@ -1,7 +1,7 @@
 """How fast control is, from wire to wire: a reading to the command that it causes, a request to the order to stop.
 
 `python -m bench.control [SECONDS]`. Mosquitto, growyd and a publisher of ordinary readings are processes of their own;
-the actuator's device is a simulated ESP32 in this one, which obeys and answers. Beside each figure stands a bare paho
+the actuator's device is a simulated ESP32, which obeys and answers, in one more. Beside each figure stands a bare paho
 client that answers a message with a message over the same broker under the same load: what the broker and the machine
 cost alone.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,16 +22,12 @@ from queue import Empty, Queue
 
 import apsw
 import paho.mqtt.client as paho
-import trio
 
 from bench.brokers import mosquitto
+from bench.device import ESP, FAN
 from bench.ingest import Growyd, python
-from growy.config import BrokerUrl
-from growy.sim.flash import ActuatorConfig
-from growy.sim.fleet import SimFleet, SimOptions, run_fleet
-from growy.sim.spec import EspSpec, SensorKind, SensorSpec
 
-ESP, SENSOR, FAN = "ESP_00BE01", "ESP_00BE02", 19
+SENSOR = "ESP_00BE02"
 READING = f"kaiser/god/esp/{SENSOR}/sensor/4/data"
 COMMAND = f"kaiser/god/esp/{ESP}/actuator/{FAN}/command"
 BROADCAST = "kaiser/broadcast/emergency"
@@ -81,39 +78,15 @@ class Peer:
         self._client.loop_stop()
 
 
-def device() -> EspSpec:
-    """An ESP32 with a fan on PWM, which may be switched as often as one likes."""
-    return EspSpec(
-        esp_id=ESP,
-        name="bench",
-        zone_id="bench",
-        approved=True,
-        sensors=(SensorSpec(kind=SensorKind.MOISTURE, gpio=34, interval_s=60.0),),
-        actuators=(ActuatorConfig(gpio=FAN, actuator_type="pwm", actuator_name="Fan"),),
-    )
-
-
 @contextmanager
 def simulated(port: int) -> Iterator[None]:
-    """The device, in a thread of its own, until the block is over."""
-    stop = threading.Event()
-
-    async def live() -> None:
-        options = SimOptions(
-            broker=BrokerUrl.parse(f"mqtt://127.0.0.1:{port}"), devices=(device(),), ledger_limit=0
-        )
-        async with trio.open_nursery() as nursery:
-            sim: SimFleet = await nursery.start(run_fleet, options)
-            await trio.to_thread.run_sync(stop.wait)
-            sim.stop()
-
-    thread = threading.Thread(target=lambda: trio.run(live))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    """The device, in a process of its own, until the block is over."""
+    with python("-m", "bench.device", str(port), stdin=subprocess.PIPE) as process:
+        try:
+            yield
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
 
 
 @contextmanager
@@ -264,7 +237,7 @@ def main(seconds: float) -> None:
         print(f"reading_to_command at 500 msg/s: p50={p50:.1f}ms p99={p99:.1f}ms (aim: p99 <= 20 ms)")
         print(f"bare_echo p50={bare50:.1f}ms p99={bare99:.1f}ms ratio_p50={p50 / bare50:.1f}")
         with load(port, 1000, 3 * seconds):
-            p50, p99 = told(stops(growyd, peer, int(seconds * 4)))
+            p50, p99 = told(stops(growyd, peer, int(seconds * 8)))
             bare50, bare99 = told(latches(folder, int(seconds * 4)))
         print(f"request_to_stop_order at 1000 msg/s: p50={p50:.1f}ms p99={p99:.1f}ms (aim: p99 <= 10 ms)")
         print(f"bare_latch p50={bare50:.1f}ms p99={bare99:.1f}ms ratio_p50={p50 / bare50:.1f}")

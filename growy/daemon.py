@@ -272,6 +272,7 @@ async def open_daemon(
             broadcast_token=await store.keyed(BROADCAST_TOKEN) or "",
             push_offline=fleet.set_offline_rules,
             beat=partial(watchdog.beat, "control"),
+            quiet=link.quiet,
         )
         setups = ConversionSetups(pool.registry, fleet.sensors_of)
         processed = ProcessedPublisher(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import trio
 
@@ -102,6 +102,8 @@ class Connection:
         self._urgent = 0
         self._wake_writer = trio.Event()
         self._writing = False
+        self._quiet = 0
+        self._read_on = trio.Event()
         self._flush()
 
     @property
@@ -119,6 +121,9 @@ class Connection:
         Raises:
             BrokerError: end of stream, protocol violation or refusal.
         """
+        while self._quiet:
+            self._read_on = trio.Event()
+            await self._read_on.wait()
         data = await self._stream.receive_some(READ_SIZE)
         if not data:
             raise BrokerError("The broker closed the connection")
@@ -128,6 +133,16 @@ class Connection:
             self._engine.feed(control)
             self._flush()
         return messages
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Nothing more is read until the block ends: it waits with the broker. For moments only."""
+        self._quiet += 1
+        try:
+            yield
+        finally:
+            self._quiet -= 1
+            self._read_on.set()
 
     async def handshake(
         self,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import attrs
 import trio
@@ -113,6 +114,10 @@ class Link:
     @property
     def connected(self) -> bool:
         return self._state is LinkState.CONNECTED
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """As `Connection.quiet`."""
+        return nullcontext() if self._connection is None else self._connection.quiet()
 
     async def wait_connected(self) -> None:
         while self._state is not LinkState.CONNECTED:

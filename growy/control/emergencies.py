@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import attrs
 import msgspec
@@ -89,6 +90,7 @@ class Emergencies:
         changed: told when stops came into force or ended: the gate looks at them. Nothing else runs between an order
             and this.
         tell: a WebSocket event. note: an entry of the audit trail.
+        quiet: while it lasts no readings come: an order needs the processor, and the disk's thread too.
     """
 
     def __init__(
@@ -102,7 +104,9 @@ class Emergencies:
         changed: Callable[[], None],
         tell: Callable[[str, Mapping[str, object], str | None], None],
         note: Callable[[AuditEntry], None],
+        quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        self._quiet = quiet
         self.core = core
         self._store = store
         self._send = send
@@ -139,7 +143,7 @@ class Emergencies:
         )
         row = self._unwritten[stop.id] = StopRow(stop=stop)
         # A client that hangs up must not take its stop along.
-        with trio.CancelScope(shield=True), trio.move_on_after(PATIENCE_S):
+        with self._quiet(), trio.CancelScope(shield=True), trio.move_on_after(PATIENCE_S):
             await self._latch(row)
         durable = stop.id not in self._unwritten
         before = self._messages

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import attrs
@@ -61,6 +62,7 @@ async def open_control(
     broadcast_token: str,
     push_offline: Callable[[str, Sequence[OfflineRule]], Awaitable[object]],
     beat: Callable[[], None] = lambda: None,
+    quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Control:
     """Control, ready to run.
 
@@ -68,6 +70,7 @@ async def open_control(
         broadcast_token: the emergency token that all devices share; "" for none.
         push_offline: sets what a device does by itself while its Pi is away.
         beat: called at every turn of its loop: it is alive.
+        quiet: while it lasts no readings come (`Link.quiet`).
 
     Raises:
         StoreError: what safety is judged by cannot be read. growyd must not run without it.
@@ -123,6 +126,7 @@ async def open_control(
         changed=lambda: control.stops_changed(),
         tell=ways.tell,
         note=ways.note,
+        quiet=quiet,
     )
     interlocking = Interlocking(
         switchboard,
