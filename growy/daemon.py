@@ -15,12 +15,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-import attrs
 import trio
 
 from growy import __version__
 from growy.broker.embedded import open_embedded_broker
-from growy.broker.engine import Endpoint
 from growy.broker.link import Link
 from growy.broker.logins import REMEMBERED, BrokerLogins
 from growy.broker.mosquitto import mosquitto_of
@@ -43,29 +41,28 @@ from growy.fleet.tokens import BROADCAST_TOKEN
 from growy.fleet.zones import Zones, zone_of_row
 from growy.intake import Intake
 from growy.intake.replay import memory_for
-from growy.model.audit import AuditEntry
 from growy.model.reading import Columns
 from growy.model.time import Moment
 from growy.ops.log import get_log
 from growy.ops.sdnotify import Notifier
-from growy.sensors.pool import Pool, open_pool
-from growy.store.store import Store, open_store
+from growy.parts import Daemon, one_line, wall_ms
+from growy.sensors.pool import open_pool
+from growy.store.store import open_store
 from growy.tree import (
     ROLE_KAISER,
-    Tree,
     backoff_of,
     device_prefix,
     endpoint_of,
     listens_to,
     open_tree,
 )
-from growy.web.accounts.accounts import Accounts, open_accounts
+from growy.web.accounts.accounts import open_accounts
 from growy.web.app import App
 from growy.web.gate import Gate
 from growy.web.health import assess
 from growy.web.live import LiveHub
 from growy.web.premises import premises_of, vitals_of
-from growy.web.server import Web, open_web
+from growy.web.server import open_web
 from growy.web.standing import standing
 from growy.wire.table import Message
 from growy.wire.topics import Topic
@@ -76,40 +73,6 @@ STOP_WITHIN_S = 4.0
 """What cannot be committed by then stays with the broker. The goodbye after it takes a second at most."""
 SWITCH_S = 0.0005
 """Seconds that a thread keeps the interpreter for at most while others wait for it."""
-
-
-def wall_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-@attrs.frozen(kw_only=True)
-class Daemon:
-    """The running parts."""
-
-    config: Config
-    endpoint: Endpoint
-    store: Store
-    pool: Pool
-    link: Link
-    intake: Intake
-    fleet: Fleet
-    control: Control
-    hub: LiveHub
-    web: Web
-    accounts: Accounts
-    processed: ProcessedPublisher
-    enhanced: EnhancedResponder
-    tree: Tree
-    journal: FleetJournal
-    audit: AuditTrail
-    status: ServerStatus
-    survey: BrokerSurvey
-    watchdog: Watchdog
-    stop: trio.Event
-    """Set it to end the daemon in order."""
-
-    def note(self, event_type: str, message: str) -> None:
-        self.audit.note(AuditEntry(ts_ms=wall_ms(), event_type=event_type, message=message))
 
 
 async def run_daemon(
@@ -385,14 +348,6 @@ def connection_changed(fleet: Fleet, control: Control, connected: bool) -> None:
     else:
         fleet.link_lost()
     control.link(connected)
-
-
-def one_line(daemon: Daemon) -> str:
-    """For `systemctl status`."""
-    fleet, control = daemon.fleet.statistics(), daemon.control.statistics()
-    stopped = f"EMERGENCY STOP ({control.emergency.in_force}), " if control.emergency.in_force else ""
-    broker = "connected" if daemon.link.connected else "no broker"
-    return f"{stopped}{broker}, {fleet.online} of {fleet.devices} devices online, {control.on} actuators on"
 
 
 def heard_signals() -> tuple[signal.Signals, ...]:

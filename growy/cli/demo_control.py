@@ -16,7 +16,7 @@ from growy.model.control import ActuatorKey, ActuatorState
 from growy.model.errors import NotFound
 
 if TYPE_CHECKING:
-    from growy.daemon import Daemon
+    from growy.parts import Daemon
     from growy.sim.device import SimDevice
     from growy.sim.fleet import SimFleet
 

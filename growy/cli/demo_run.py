@@ -23,11 +23,12 @@ from growy.cli.demo_control import actuators_of, rules_of, set_up
 from growy.cli.demo_view import DemoDevice, DemoSnapshot, live, progress
 from growy.cli.output import output_failed
 from growy.config import BrokerScheme, BrokerUrl, Config, load_config
-from growy.daemon import Daemon, run_daemon
+from growy.daemon import run_daemon
 from growy.model.people import Peer
 from growy.model.reading import NO_SEQ, Bus, Columns
 from growy.ops.latency import LatencyWindow
 from growy.ops.log import configure_logging
+from growy.parts import Daemon
 from growy.sim.fleet import SimFleet, SimOptions, run_fleet
 from growy.sim.plant import PlugChange
 from growy.store.query import RAW_LIMIT

@@ -123,7 +123,15 @@ class Decisions:
             return attrs.evolve(want, value=OFF)
         self._told.allowed(key)
         left = self._accounts.left(key, self._setup(key), value, moment)
-        return attrs.evolve(want, runs_out=now + left.seconds)
+        return Want(
+            value=value,
+            until=want.until,
+            runs_out=now + left.seconds,
+            holder=want.holder,
+            issued_by=want.issued_by,
+            execution=want.execution,
+            at_once=want.at_once,
+        )
 
     def _hands_off(self, key: ActuatorKey) -> bool:
         """Whether it is not ours to switch. An emergency stop is everybody's."""

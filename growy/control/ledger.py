@@ -171,20 +171,26 @@ def switched(
             spent=False,
         )
         ledger = msgspec.structs.replace(_accrued(ledger, setup, doubt_s), value=value)
-        return attrs.evolve(account, ledger=ledger, doubt_s=0.0, before=account)
+        return _as(account, ledger, before=account)
     if value > OFF:
-        return attrs.evolve(account, ledger=msgspec.structs.replace(ledger, value=value))
-    doubtful, account = account.doubt_s > 0, attrs.evolve(account, doubt_s=0.0, before=None)
+        return _as(
+            account, msgspec.structs.replace(ledger, value=value), account.doubt_s, before=account.before
+        )
     if not account.on:
-        if doubtful and not found:
+        if account.doubt_s > 0 and not found:
             # It was switched off now, and may have been on until then.
-            return attrs.evolve(account, ledger=msgspec.structs.replace(ledger, rest_ms=0))
-        return account
+            ledger = msgspec.structs.replace(ledger, rest_ms=0)
+        return _as(account, ledger)
     spent = _limit_s(setup, max_runtime_s) - ledger.run_ms / 1000 < LEAST_S
     ledger = msgspec.structs.replace(
         ledger, on_since_ms=None, off_since_ms=moment.wall_ms, value=OFF, rest_ms=0, spent=spent
     )
-    return attrs.evolve(account, ledger=ledger)
+    return _as(account, ledger)
+
+
+def _as(account: Account, ledger: Ledger, doubt_s: float = 0.0, before: Account | None = None) -> Account:
+    """The account with that ledger. Not attrs.evolve, as above."""
+    return Account(ledger, account.clock, account.rolled_at, account.opened_at, doubt_s, before)
 
 
 def undone(account: Account, setup: ActuatorSetup | None, moment: Moment, day: Day) -> Account:

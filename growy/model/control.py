@@ -258,7 +258,10 @@ class DeviceView:
     """Where `tenure` is not OURS: the node that commands it, if that is known."""
 
     def actuator(self, gpio: int) -> ActuatorSetup | None:
-        return next((one for one in self.actuators if one.gpio == gpio), None)
+        for one in self.actuators:  # no generator: asked several times at every decision
+            if one.gpio == gpio:
+                return one
+        return None
 
 
 # --- what is known of an actuator ---------------------------------------------------------------------------------

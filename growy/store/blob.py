@@ -49,8 +49,11 @@ def encode(columns: Columns, *, one_series: bool = False) -> bytes:
     return bytes((form,)) + zlib.crc32(body).to_bytes(4, "little") + body
 
 
-def decode(blob: bytes, series_id: int | None = None) -> Columns:
+def decode(blob: bytes, series_id: int | None = None, *, numbered: bool = True) -> Columns:
     """The readings of a blob; `series_id` for a chunk's.
+
+    Args:
+        numbered: False: `seq` and `source` are not wanted, and are 0 in the answer.
 
     Raises:
         StoreError: the blob is damaged.
@@ -75,8 +78,8 @@ def decode(blob: bytes, series_id: int | None = None) -> Columns:
             raw=raw,
             value=unpack_floats(parts[5], n, raw, _group(conversion)),
             quality=unpack(parts[6], n).astype(np.uint8),
-            seq=unpack(parts[7], n),
-            source=unpack(parts[8], n).astype(np.uint8),
+            seq=unpack(parts[7], n) if numbered else np.zeros(n, np.int64),
+            source=unpack(parts[8], n).astype(np.uint8) if numbered else np.zeros(n, np.uint8),
             conversion=conversion.astype(np.int32),
         )
     except (ValueError, IndexError) as error:

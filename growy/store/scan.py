@@ -19,7 +19,7 @@ def received(
     db: apsw.Connection, look: Unsealed, series_ids: Collection[int], start_ms: int, end_ms: int
 ) -> Columns:
     """All readings of these series measured in [start_ms, end_ms), by time of receipt; those of one ms by series, then
-    by time of measurement.
+    by time of measurement. `seq` and `source` of what is sealed are left out.
 
     Raises:
         StoreError: a chunk is damaged.
@@ -29,7 +29,9 @@ def received(
     parts = [_within(rest.take(np.isin(rest.series, wanted)), start_ms, end_ms)]
     for series_id in wanted:
         for summary in summaries(db, series_id, start_ms, end_ms):
-            parts.append(_within(decode(blob_of(db, summary.id), series_id), start_ms, end_ms))
+            parts.append(
+                _within(decode(blob_of(db, summary.id), series_id, numbered=False), start_ms, end_ms)
+            )
     columns = Columns.concat(parts)
     return columns.take(np.lexsort((columns.ts_ms, columns.series, columns.rx_ms)))
 

@@ -225,7 +225,7 @@ class Store(Registry):
 
     async def received(self, series_ids: Collection[int], start_ms: int, end_ms: int) -> Columns:
         """All readings of these series measured in [start_ms, end_ms), by time of receipt. However many there are: for
-        who goes through a long time piece by piece.
+        who goes through a long time piece by piece. Without `seq` and `source`.
 
         Raises:
             StoreError: a chunk is damaged, or the disk cannot be read.

@@ -17,13 +17,14 @@ import paho.mqtt.client as paho
 import trio
 
 from growy.config import BrokerUrl, load_config
-from growy.daemon import Daemon, run_daemon
+from growy.daemon import run_daemon
 from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.kaiser_node import KaiserNode
 from growy.model.control import ActuatorKey, Tenure
 from growy.model.hierarchy import GOD, CommandChain, Node, NodeState
 from growy.model.reading import Reading
 from growy.model.setup import ActuatorKind, ActuatorSetup, SensorSetup
+from growy.parts import Daemon
 from growy.sim.device import SimDevice
 from growy.sim.fleet import SimFleet, SimOptions, run_fleet
 from growy.sim.greenhouse import Role

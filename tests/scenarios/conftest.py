@@ -17,8 +17,9 @@ import trio.testing
 from rig.brokers import Mosquitto
 
 from growy.config import BrokerUrl, load_config
-from growy.daemon import Daemon, run_daemon
+from growy.daemon import run_daemon
 from growy.fleet.fleet import Fleet
+from growy.parts import Daemon
 from growy.sim.fleet import SimFleet, SimOptions, run_fleet
 
 

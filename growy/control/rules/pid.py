@@ -8,6 +8,7 @@ was away, and a relay that is pulsed to death.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import msgspec
 
@@ -112,18 +113,22 @@ def proportioned(output: float, window_s: float, at_s: float) -> tuple[bool, flo
         window_s: above 0.
         at_s: seconds of any clock; windows begin at its multiples of `window_s`.
     """
-    shortest = min(max(SHORTEST_PULSE_S, SHORTEST_PULSE_SHARE * window_s), window_s)
-    on_s = _rounded(output * window_s, window_s, shortest)
-    into = max(0.0, at_s - window_number(window_s, at_s) * window_s)
+    into = at_s - math.floor((at_s + _NOW_S) / window_s) * window_s
+    if into < 0.0:
+        into = 0.0
+    on_s = on_for_s(output, window_s)
     if into + _NOW_S < on_s:
         return True, on_s - into
     return False, window_s - into
 
 
-def _rounded(on_s: float, window_s: float, shortest: float) -> float:
-    off_s = window_s - on_s
+@lru_cache(maxsize=4096)
+def on_for_s(output: float, window_s: float) -> float:
+    """How long of a window a relay is on. Remembered: it is asked for at every reading, and changes once a window."""
+    shortest = min(max(SHORTEST_PULSE_S, SHORTEST_PULSE_SHARE * window_s), window_s)
+    on_s = output * window_s
     if on_s < shortest / 2:
         return 0.0
-    if off_s < shortest / 2:
+    if window_s - on_s < shortest / 2:
         return window_s
     return min(max(on_s, shortest), max(window_s - shortest, shortest))

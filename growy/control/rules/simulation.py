@@ -198,9 +198,9 @@ class House:
             clock = (at_ms - from_ms) / 1000
             if next_due() <= clock or self._board_due <= clock:
                 yield from self.pass_until(clock)
-            for partner, its in partners.get(number, ()):
+            for partner, its in partners.get(number, ()) if partners else ():
                 samples.of(partner).value = its
-            for before_ms, its in belated.get(number, ()):
+            for before_ms, its in belated.get(number, ()) if belated else ():
                 self._engine.overheard(series_id, its, Moment(self._clock_of(before_ms), before_ms))
             samples.fresh_till = (fresh_ms - from_ms) / 1000
             now = self._now = Moment(clock, at_ms)
