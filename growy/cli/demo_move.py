@@ -26,7 +26,9 @@ HEAT_S = 600.0
 """So long the heater is on by hand, whatever its rule says meanwhile: then no weather switches it."""
 MOVE_WITHIN_S = 60.0
 OBSERVE_S = 2.0
-"""How long its outputs are looked at after the transfer. The new owner's rules run by then."""
+"""How long its heater is looked at after the transfer, once the new owner hears the device and its rules act."""
+REACH_S = 15.0
+"""How long that may take: a device is heard when it next speaks."""
 STEP_S = 0.005
 STEPS: Mapping[TransferStep, str] = {
     TransferStep.PREPARE: "{target} gets its setup and its rules",
@@ -96,6 +98,9 @@ async def move(tree: DemoTree, spec: EspSpec) -> DemoMove:
                 fault = f"the transfer ended with {chain.status.value}"
         except GrowyError as error:
             fault = str(error)
+        with trio.move_on_after(REACH_S):
+            while not reaches(tree, spec):  # noqa: ASYNC110 - only a demo waits for it
+                await trio.sleep(LOOK_S)
         await trio.sleep(OBSERVE_S)
     return DemoMove(
         esp_id=esp_id,
@@ -126,6 +131,12 @@ async def heat(owner: Pi, heater: ActuatorKey, level: Callable[[], float]) -> st
                 fault = str(error)
             await trio.sleep(LOOK_S)
     return fault
+
+
+def reaches(tree: DemoTree, spec: EspSpec) -> bool:
+    """Whether the owner of a device hears it, so that its rules may act."""
+    device = tree.owner(spec.esp_id).daemon.fleet.get(spec.esp_id)
+    return device is not None and device.online
 
 
 async def follow(tree: DemoTree, chain: CommandChain) -> CommandChain:

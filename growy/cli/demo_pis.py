@@ -13,6 +13,7 @@ from functools import partial
 import attrs
 import trio
 
+from growy.cli.demo_broker import mosquitto, open_mosquitto
 from growy.cli.demo_control import LOOK_S
 from growy.cli.demo_run import HOST, DemoOptions, Witness, tell, tell_login
 from growy.cli.demo_view import MAX_ROWS, DemoMove
@@ -111,6 +112,7 @@ async def running(
     Raises:
         GrowyError.
     """
+    mosquitto()
     async with AsyncExitStack() as opened:
         pis: list[Pi] = []
         for node, specs in shared.items():
@@ -118,16 +120,18 @@ async def running(
             if node != GOD:
                 room = max(MAX_ESPS, len(specs) + 1)
                 await god_of(pis[0].daemon).add(Node(kaiser_id=node, max_esps=room), by=BY)
+            option = "--broker-port" if node == GOD else "another try"
+            folder = options.data_dir / f"broker-{node}"
+            await opened.enter_async_context(open_mosquitto(folder, HOST, port, option))
             witness = Witness()
             daemon = await opened.enter_async_context(one_running(options, node, port, witness))
             witness.watch(daemon)
             broker = BrokerUrl(BrokerScheme.MQTT, HOST, port)
             pis.append(Pi(node=node, daemon=daemon, witness=witness, broker=broker, specs=specs))
-            if node == GOD:
-                await tell_login(daemon)
-            else:
+            if node != GOD:
                 await online(god_of(pis[0].daemon), node, daemon)
                 tell(f"{node} follows God: broker {broker}, HTTP {daemon.web.url}; on it {_names(specs)}")
+            await tell_login(daemon)
         yield tuple(pis)
 
 
@@ -135,13 +139,12 @@ async def running(
 async def one_running(
     options: DemoOptions, node: NodeId, port: int, witness: Witness
 ) -> AsyncIterator[Daemon]:
-    more: dict[str, object] = dict(LEASE)
+    more: dict[str, object] = {**LEASE, "broker.url": str(BrokerUrl(BrokerScheme.MQTT, HOST, port))}
     if node != GOD:
         more |= {
             "node.role": "kaiser",
             "node.kaiser_id": node,
             "node.data_dir": options.data_dir / node,
-            "broker.embedded_listen": f"{HOST}:{port}",
             "uplink.url": str(BrokerUrl(BrokerScheme.MQTT, HOST, options.broker_port)),
             "web.port": 0,
         }
@@ -168,7 +171,7 @@ def god_of(daemon: Daemon) -> GodNode:
 async def online(god: GodNode, kaiser: NodeId, daemon: Daemon) -> None:
     """Raises BrokerError: it is not heard. KeyboardInterrupt: somebody wants no more of it."""
     with trio.move_on_after(ONLINE_S):
-        while god.kaiser(kaiser).node.state is not NodeState.ONLINE:  # noqa: ASYNC110 - states are values
+        while god.kaiser(kaiser).node.state is not NodeState.ONLINE:
             if daemon.stop.is_set():  # by a signal, which comes to the daemon that began last
                 raise KeyboardInterrupt
             await trio.sleep(LOOK_S)

@@ -93,7 +93,7 @@ class DemoMove:
         times = f"{self.switched} {'time' if self.switched == 1 else 'times'}"
         verdict = "moved" if self.quiet else "SWITCHED BY THE MOVE"
         return (
-            f"{verdict}: {what} in {self.took_s:.1f} s; it hangs on {self.home}; {self.actuator} {_level(self.before)} "
+            f"{verdict}: {what} in {self.took_s:.2f} s; it hangs on {self.home}; {self.actuator} {_level(self.before)} "
             f"before, {_level(self.after)} after, switched {times}"
         )
 
