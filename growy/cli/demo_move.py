@@ -18,10 +18,11 @@ from growy.model.hierarchy import GOD, ChainStatus, CommandChain, TransferStep
 from growy.sim.greenhouse import Role
 from growy.sim.spec import EspSpec
 
+HEAT_AT_S = 7.0
 MOVE_AT_S = 10.0
 """When the device gets another owner: by then its room can be seen to live."""
 READY_S = 30.0
-"""How long after that its heater may take to obey."""
+"""How long its heater may take to obey."""
 HEAT_S = 600.0
 """So long the heater is on by hand, whatever its rule says meanwhile: then no weather switches it."""
 MOVE_WITHIN_S = 60.0
@@ -51,9 +52,9 @@ async def play(tree: DemoTree) -> None:
         for pi in tree.pis:
             for spec in pi.specs[:MAX_ROWS]:
                 nursery.start_soon(set_up, tree, pi, spec, ready if spec is mover else None)
-        with trio.move_on_after(MOVE_AT_S + READY_S):
+        with trio.move_on_after(HEAT_AT_S + READY_S):
             await ready.wait()
-        await trio.sleep_until(tree.began + MOVE_AT_S)
+        await trio.sleep_until(tree.began + HEAT_AT_S)
         done = await move(tree, mover)
         if not tree.stopping:
             tree.moves.append(done)
@@ -87,6 +88,7 @@ async def move(tree: DemoTree, spec: EspSpec) -> DemoMove:
     fault = await heat(source, ActuatorKey(esp_id, gpio), level)
     if not fault:
         tree.tell(f"{heater} of {spec.name} ({esp_id}) is on: by hand at {source.node}, its owner")
+        await trio.sleep_until(max(tree.began + MOVE_AT_S, trio.current_time() + OBSERVE_S))
     before, switched, began = level(), switchings[esp_id, Role.HEATER], trio.current_time()
     took_s = 0.0
     if not fault:
