@@ -19,6 +19,7 @@ from growy.sim.greenhouse import Role
 from growy.sim.spec import EspSpec
 
 HEAT_AT_S = 7.0
+"""When its heater is switched on. Seconds from the start of the devices, as the next."""
 MOVE_AT_S = 10.0
 """When the device gets another owner: by then its room can be seen to live."""
 READY_S = 30.0
@@ -27,9 +28,9 @@ HEAT_S = 600.0
 """So long the heater is on by hand, whatever its rule says meanwhile: then no weather switches it."""
 MOVE_WITHIN_S = 60.0
 OBSERVE_S = 2.0
-"""How long its heater is looked at after the transfer, once the new owner hears the device and its rules act."""
+"""How long its heater is looked at before the transfer and after it, at least."""
 REACH_S = 15.0
-"""How long that may take: a device is heard when it next speaks."""
+"""How long it is looked at on top of that, until the new owner hears the device and would switch it."""
 STEP_S = 0.005
 STEPS: Mapping[TransferStep, str] = {
     TransferStep.PREPARE: "{target} gets its setup and its rules",
@@ -100,10 +101,12 @@ async def move(tree: DemoTree, spec: EspSpec) -> DemoMove:
                 fault = f"the transfer ended with {chain.status.value}"
         except GrowyError as error:
             fault = str(error)
-        with trio.move_on_after(REACH_S):
-            while not reaches(tree, spec):  # noqa: ASYNC110 - only a demo waits for it
-                await trio.sleep(LOOK_S)
         await trio.sleep(OBSERVE_S)
+        with trio.move_on_after(REACH_S) as patience:
+            while not acts(tree.owner(esp_id), ActuatorKey(esp_id, gpio)):  # noqa: ASYNC110 - only a demo waits for it
+                await trio.sleep(LOOK_S)
+        if patience.cancelled_caught and not fault:
+            fault = f"{god.owner(esp_id)} does not reach it"
     return DemoMove(
         esp_id=esp_id,
         device=spec.name,
@@ -135,10 +138,13 @@ async def heat(owner: Pi, heater: ActuatorKey, level: Callable[[], float]) -> st
     return fault
 
 
-def reaches(tree: DemoTree, spec: EspSpec) -> bool:
-    """Whether the owner of a device hears it, so that its rules may act."""
-    device = tree.owner(spec.esp_id).daemon.fleet.get(spec.esp_id)
-    return device is not None and device.online
+def acts(owner: Pi, actuator: ActuatorKey) -> bool:
+    """Whether the owner would switch it now: it hears the device, and somebody wants something of the actuator."""
+    try:
+        state = owner.daemon.control.state(actuator)
+    except GrowyError:  # not there yet
+        return False
+    return state.refusal is None and state.claim is not None
 
 
 async def follow(tree: DemoTree, chain: CommandChain) -> CommandChain:
