@@ -35,6 +35,13 @@ from growy.cli.options import DURATION, SENSOR_AT, SensorAt
     help="ESP:GPIO@TIME: pull this sensor off, as ESP_00A003:68@20s does with the heater's thermometer.",
 )
 @click.option("--plug", type=SENSOR_AT, multiple=True, help="ESP:GPIO@TIME: put it back.")
+@click.option(
+    "--kaisers",
+    type=click.IntRange(0, 3),
+    default=0,
+    show_default=True,
+    help="More Pis, which follow the first; a device is moved while its heater runs.",
+)
 @click.pass_context
 def demo(
     ctx: click.Context,
@@ -47,10 +54,12 @@ def demo(
     seed: int,
     unplug: tuple[SensorAt, ...],
     plug: tuple[SensorAt, ...],
+    kaisers: int,
 ) -> None:
     """Broker, daemon and simulated ESP32s in one process, live in the terminal.
 
-    Ends with 0 only if every reading that was published is in the store.
+    Ends with 0 only if every reading that was published is in the store. With Kaisers: in God's, once, and the device
+    has got its new owner without being switched.
     """
     from functools import partial
 
@@ -71,12 +80,18 @@ def demo(
             data_dir=data_dir or Path(scratch),
             seed=seed,
             plug_changes=plug_changes(unplug, plug),
+            kaisers=kaisers,
         )
         try:
             options.simulation().specs()
         except ValueError as error:
             raise ConfigError("These devices cannot be simulated", (str(error),)) from error
-        final = run_trio(partial(run_demo, options))
+        if kaisers:
+            from growy.cli.demo_tree import run_tree_demo
+
+            final = run_trio(partial(run_tree_demo, options))
+        else:
+            final = run_trio(partial(run_demo, options))
     click.echo(summary(final))
     if data_dir is not None:
         click.echo(f"The databases are in {data_dir}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,14 @@ from growy.cli import demo_rules
 from growy.cli.demo_view import MAX_ROWS, DemoActuator
 from growy.control.rules.walk import actuators_of as named_by
 from growy.fleet.device import Standing
-from growy.model.control import ActuatorKey, ActuatorState
+from growy.model.control import ActuatorKey, ActuatorState, Tenure
 from growy.model.errors import NotFound
 
 if TYPE_CHECKING:
     from growy.parts import Daemon
     from growy.sim.device import SimDevice
     from growy.sim.fleet import SimFleet
+    from growy.sim.spec import EspSpec
 
 LOOK_S = 0.2
 """How often it is looked whether growyd has met a device."""
@@ -31,7 +32,15 @@ async def set_up(daemon: Daemon, fleet: SimFleet, interval_s: float) -> None:
     Raises:
         GrowyError: it refuses one.
     """
-    specs = fleet.specs[:MAX_ROWS]
+    await fit_out(daemon, fleet.specs[:MAX_ROWS], interval_s)
+
+
+async def fit_out(daemon: Daemon, specs: Sequence[EspSpec], interval_s: float) -> None:
+    """Tell the growyd that owns these devices of their actuators, as each turns up, then of the rules.
+
+    Raises:
+        GrowyError: it refuses one.
+    """
     for esp_id, setup in demo_rules.setups(specs):
         await _approved(daemon, esp_id)
         await daemon.fleet.set_actuator(esp_id, setup)
@@ -48,7 +57,8 @@ async def set_up(daemon: Daemon, fleet: SimFleet, interval_s: float) -> None:
 async def _approved(daemon: Daemon, esp_id: str) -> None:
     while True:
         device = daemon.fleet.get(esp_id)
-        if device is not None and device.record.standing is Standing.APPROVED:
+        approved = device is not None and device.record.standing is Standing.APPROVED
+        if approved and daemon.tree.node.tenure(esp_id) is Tenure.OURS:
             return
         await trio.sleep(LOOK_S)
 

@@ -10,7 +10,8 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,8 +30,10 @@ from growy.model.reading import NO_SEQ, Bus, Columns
 from growy.ops.latency import LatencyWindow
 from growy.ops.log import configure_logging
 from growy.parts import Daemon
+from growy.sim.device import SimDevice
 from growy.sim.fleet import SimFleet, SimOptions, run_fleet
 from growy.sim.plant import PlugChange
+from growy.sim.report import DeviceReport
 from growy.store.query import RAW_LIMIT
 
 HOST = "127.0.0.1"
@@ -52,6 +55,8 @@ SWITCHES = 600
 """In ten minutes, which are ten hours in the greenhouse."""
 
 Show = Callable[[DemoSnapshot], None]
+Reading = tuple[str, int]
+"""A device and the sequence number of the reading."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,10 +71,11 @@ class DemoOptions:
     data_dir: Path
     seed: int
     plug_changes: tuple[PlugChange, ...] = ()
+    kaisers: int = 0
 
-    def config(self) -> Config:
-        """The daemon's settings: no file, no environment."""
-        settings = {
+    def config(self, more: Mapping[str, object] | None = None) -> Config:
+        """A daemon's settings: no file, no environment."""
+        settings: dict[str, object] = {
             "node.data_dir": self.data_dir,
             "broker.url": "embedded",
             "broker.embedded_listen": f"{HOST}:{self.broker_port}",
@@ -78,6 +84,7 @@ class DemoOptions:
             "control.min_max_age": STALE_S,
             "control.adopt": ADOPT_S,
             "control.max_switches": SWITCHES,
+            **(more or {}),
         }
         return load_config(None, {}, settings)
 
@@ -110,7 +117,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.began_ms = time.time_ns() // 1_000_000
-        self.committed_s: dict[tuple[str, int], float] = {}
+        self.committed_s: dict[Reading, float] = {}
         self._daemon: Daemon | None = None
         self._commit = trio.Event()
 
@@ -156,10 +163,11 @@ async def run_demo(options: DemoOptions) -> DemoSnapshot:
             async with trio.open_nursery() as beside:
                 async with trio.open_nursery() as flight:
                     fleet: SimFleet = await flight.start(run_fleet, options.simulation())
-                    beside.start_soon(obey_signals, fleet)
-                    beside.start_soon(stop_with_daemon, daemon, fleet)
+                    beside.start_soon(obey_signals, fleet.stop)
+                    beside.start_soon(stop_with_daemon, daemon, fleet.stop)
                     beside.start_soon(set_up, daemon, fleet, options.interval_s)
-                    beside.start_soon(watch, daemon, fleet, options, show, seen)
+                    look = partial(snapshot, daemon, fleet, options)
+                    beside.start_soon(watch, look, lambda: fleet.stopping, show, seen)
                 proof = await settle(daemon, fleet, witness)
                 final = with_actuators_of(seen, snapshot(daemon, fleet, options, proof))
                 beside.cancel_scope.cancel()
@@ -180,30 +188,30 @@ async def tell_login(daemon: Daemon) -> None:
     tell(f"Or log in as {user.username} with the password {password}")
 
 
-async def obey_signals(fleet: SimFleet) -> None:
+async def obey_signals(stop: Callable[[], None]) -> None:
     # Opened after the daemon's own receiver and closed before it, so these signals come here: the fleet
     # goes first.
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         await anext(signals)
-        fleet.stop()
+        stop()
         await anext(signals)
         raise KeyboardInterrupt
 
 
-async def stop_with_daemon(daemon: Daemon, fleet: SimFleet) -> None:
+async def stop_with_daemon(daemon: Daemon, stop: Callable[[], None]) -> None:
     await daemon.stop.wait()
-    fleet.stop()
+    stop()
 
 
 async def watch(
-    daemon: Daemon, fleet: SimFleet, options: DemoOptions, show: Show, seen: list[DemoSnapshot]
+    look: Callable[[], DemoSnapshot], stopping: Callable[[], bool], show: Show, seen: list[DemoSnapshot]
 ) -> None:
     """Args:
     seen: gets the last picture from before the end began.
     """
     while True:
-        now = snapshot(daemon, fleet, options)
-        if not fleet.stopping:
+        now = look()
+        if not stopping():
             seen[:] = [now]
         show(with_actuators_of(seen, now))
         await trio.sleep(TICK_S)
@@ -211,31 +219,46 @@ async def watch(
 
 async def settle(daemon: Daemon, fleet: SimFleet, witness: Witness) -> Proof:
     """Wait until the last readings are committed, then look each one up in the store."""
-    published = {(one.esp_id, one.seq): one.published_s for one in fleet.ledger.entries()}
+    published = published_by(fleet)
+    await all_committed(published, witness)
+    stored = await stored_since(daemon, witness.began_ms)
+    by_name = len(published.keys() - stored.keys())
+    by_count = fleet.statistics().published - stored.total()
+    return Proof(missing=max(by_name, by_count), latency=latency_of(published, witness.committed_s))
+
+
+def published_by(fleet: SimFleet) -> dict[Reading, float]:
+    """When each reading was published, by trio's clock."""
+    return {(one.esp_id, one.seq): one.published_s for one in fleet.ledger.entries()}
+
+
+async def all_committed(published: Mapping[Reading, float], witness: Witness) -> None:
+    """Returns when all are on the disk, or when they are late."""
     with trio.move_on_after(SETTLE_S):
         while not published.keys() <= witness.committed_s.keys():
             await witness.next_commit()
-    stored: set[tuple[str, int]] = set()
-    rows = 0
+
+
+async def stored_since(daemon: Daemon, began_ms: int) -> Counter[Reading]:
+    """How often each measured reading that was received since then is in the store."""
+    stored: Counter[Reading] = Counter()
     for series in daemon.store.catalog.find():
         if series.key.bus is Bus.DERIVED:
             continue
         found = await daemon.store.query(series.id, 0, END_OF_TIME_MS, limit=RAW_LIMIT)
         assert found.readings is not None  # what a raw query returns
-        ours = found.readings.take(found.readings.rx_ms >= witness.began_ms)
-        rows += len(ours)
+        ours = found.readings.take(found.readings.rx_ms >= began_ms)
         stored.update((series.key.esp_id, seq) for seq in ours.seq.tolist())
+    return stored
+
+
+def latency_of(published: Mapping[Reading, float], committed_s: Mapping[Reading, float]) -> LatencyWindow:
+    """From publishing to the commit on disk, of those that are there."""
     latency = LatencyWindow(max(1, len(published)))
     latency.extend(
-        [
-            1000 * (witness.committed_s[reading] - at)
-            for reading, at in published.items()
-            if reading in witness.committed_s
-        ]
+        [1000 * (committed_s[reading] - at) for reading, at in published.items() if reading in committed_s]
     )
-    by_name = len(published.keys() - stored)
-    by_count = fleet.statistics().published - rows
-    return Proof(missing=max(by_name, by_count), latency=latency)
+    return latency
 
 
 def snapshot(
@@ -251,16 +274,7 @@ def snapshot(
         broker=f"mqtt://{HOST}:{options.broker_port}",
         web=daemon.web.url,
         devices=tuple(
-            DemoDevice(
-                esp_id=one.esp_id,
-                name=one.name,
-                status=status_of(daemon, one.esp_id),
-                published=one.published,
-                values=values_of(daemon, one.esp_id),
-                actuators=actuators_of(daemon, fleet.device(one.esp_id)),
-                rules=rules.get(one.esp_id, ()),
-            )
-            for one in simulated.devices
+            seen_device(one, fleet.device(one.esp_id), daemon, daemon, rules) for one in simulated.devices
         ),
         published=simulated.published,
         received=intake.readings_received,
@@ -273,6 +287,25 @@ def snapshot(
         latency_from="receipt" if proof is None else "publishing",
         p50_ms=latency.p50_ms,
         p99_ms=latency.p99_ms,
+    )
+
+
+def seen_device(
+    one: DeviceReport, device: SimDevice, home: Daemon, owner: Daemon, rules: Mapping[str, tuple[str, ...]]
+) -> DemoDevice:
+    """A device as the growyd that stores its readings and the one that commands it see it.
+
+    Args:
+        rules: the owner's, by device.
+    """
+    return DemoDevice(
+        esp_id=one.esp_id,
+        name=one.name,
+        status=status_of(owner, one.esp_id),
+        published=one.published,
+        values=values_of(home, one.esp_id),
+        actuators=actuators_of(owner, device),
+        rules=rules.get(one.esp_id, ()),
     )
 
 

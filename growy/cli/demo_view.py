@@ -27,8 +27,7 @@ class DemoActuator:
     """Whose claim growyd follows, or what keeps it from that; "" while nobody wants anything."""
 
     def __str__(self) -> str:
-        level = "off" if self.output == 0.0 else "on" if self.output == 1.0 else f"{self.output:.0%}"
-        return f"{self.name} {level}" + (f": {self.why}" if self.why else "")
+        return f"{self.name} {_level(self.output)}" + (f": {self.why}" if self.why else "")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +44,58 @@ class DemoDevice:
     actuators: tuple[DemoActuator, ...] = ()
     rules: tuple[str, ...] = ()
     """Those that switch its actuators: + and its name if it holds, - if not, ? if that is unknown."""
+
+    owner: str = ""
+    """The node that may command it; "" in a demo of one Pi."""
+    home: str = ""
+    """The node on whose broker it hangs."""
+
+    @property
+    def whose(self) -> str:
+        """Its owner, and its home where that is another."""
+        return self.owner if self.owner == self.home else f"{self.owner} (at {self.home})"
+
+
+@attrs.frozen(kw_only=True)
+class DemoMove:
+    """A device that was to get another owner while one of its actuators ran."""
+
+    esp_id: str
+    device: str
+    """Its name."""
+    actuator: str
+    source: str
+    """The owner before."""
+    target: str
+    """The owner that it was to get."""
+    owner: str
+    """The owner after."""
+    home: str
+    took_s: float
+    before: float
+    """What the actuator really did: its pin, 0 to 1."""
+    after: float
+    switched: int
+    """How often the actuator went on or off from just before the transfer until some time after it."""
+    fault: str = ""
+    """How it ended instead; "" when it is done."""
+
+    @property
+    def quiet(self) -> bool:
+        """It has the new owner, the actuator ran, and it was not switched."""
+        moved = not self.fault and self.owner == self.target
+        return moved and self.before > 0.0 and self.before == self.after and self.switched == 0
+
+    def __str__(self) -> str:
+        what = f"{self.device} ({self.esp_id}) from {self.source} to {self.target}"
+        if self.fault or self.owner != self.target:
+            return f"NOT MOVED: {what}: {self.fault or f'it is still of {self.owner}'}"
+        times = f"{self.switched} {'time' if self.switched == 1 else 'times'}"
+        verdict = "moved" if self.quiet else "SWITCHED BY THE MOVE"
+        return (
+            f"{verdict}: {what} in {self.took_s:.2f} s; it hangs on {self.home}; {self.actuator} {_level(self.before)} "
+            f"before, {_level(self.after)} after, switched {times}"
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +127,12 @@ class DemoSnapshot:
     p50_ms: float | None
     p99_ms: float | None
     """To the commit on disk; None before the first."""
+    kaisers: int = 0
+    """Nodes beside God."""
+    moves: tuple[DemoMove, ...] = ()
+    """Those that are over."""
+    doubled: int = 0
+    """Readings that are in God's store more than once."""
 
 
 def live(snapshot: DemoSnapshot) -> RenderableType:
@@ -87,6 +144,8 @@ def live(snapshot: DemoSnapshot) -> RenderableType:
     table = Table(title=Text(f"growyd demo: {_clock(snapshot)}"), title_justify="left", expand=True)
     for name in ("device", "where", "status"):
         table.add_column(name, no_wrap=True)
+    if snapshot.kaisers:
+        table.add_column("owner", no_wrap=True)
     table.add_column("readings", justify="right")
     table.add_column("newest values", ratio=1)
     table.add_column("actuators, and why", no_wrap=True)
@@ -96,12 +155,13 @@ def live(snapshot: DemoSnapshot) -> RenderableType:
             Text(device.esp_id),
             Text(shown(device.name)),
             Text(shown(device.status)),
+            *([Text(device.whose)] if snapshot.kaisers else []),
             str(device.published),
             Text("  ".join(device.values) or NOTHING),
             Text("\n".join(shown(str(one)) for one in device.actuators)),
             Text("\n".join(map(shown, device.rules))),
         )
-    below = [Text(line) for line in _counts(snapshot)]
+    below = [Text(line) for line in (*_counts(snapshot), *map(str, snapshot.moves))]
     if len(snapshot.devices) > MAX_ROWS:
         below.insert(0, Text(f"and {len(snapshot.devices) - MAX_ROWS} devices more"))
     return Group(table, *below, Text(f"Broker {snapshot.broker}   HTTP {snapshot.web}   Ctrl-C ends"))
@@ -114,7 +174,7 @@ def progress(snapshot: DemoSnapshot) -> str:
         f"{snapshot.committed} committed"
     )
     acting = [
-        f"{one.name} {actuator}"
+        f"{one.name} of {one.whose}: {actuator}" if snapshot.kaisers else f"{one.name} {actuator}"
         for one in snapshot.devices[:MAX_ROWS]
         for actuator in one.actuators
         if actuator.output
@@ -124,6 +184,7 @@ def progress(snapshot: DemoSnapshot) -> str:
 
 def summary(snapshot: DemoSnapshot) -> str:
     """The final count."""
+    store = "God's store" if snapshot.kaisers else "the store"
     lines = [f"growyd demo, {snapshot.elapsed_s:.0f} s, {len(snapshot.devices)} devices", *_counts(snapshot)]
     types = sorted(set(snapshot.converted) | set(snapshot.failed))
     lines += [
@@ -132,20 +193,34 @@ def summary(snapshot: DemoSnapshot) -> str:
     ]
     if snapshot.unconverted:
         lines.append(f"  {'no library':<16} {snapshot.unconverted:>8} kept raw")
+    lines += map(str, snapshot.moves)
+    if snapshot.kaisers and not snapshot.moves:
+        lines.append("NOT PROVEN: no device was moved.")
+    if snapshot.doubled:
+        lines.append(f"DOUBLED: {snapshot.doubled} readings are in God's store more than once.")
     if not snapshot.published:
         lines.append("NOT PROVEN: no reading was published.")
     elif snapshot.missing is None:
         lines.append("NOT PROVEN: the readings in the store were not counted.")
     elif snapshot.missing:
-        lines.append(f"LOST: {snapshot.missing} published readings are not in the store.")
+        lines.append(f"LOST: {snapshot.missing} published readings are not in {store}.")
+    elif snapshot.kaisers and not snapshot.doubled:
+        lines.append(f"Every one of the {snapshot.published} published readings is in {store}, each once.")
     else:
-        lines.append(f"Every one of the {snapshot.published} published readings is in the store.")
+        lines.append(f"Every one of the {snapshot.published} published readings is in {store}.")
     return "\n".join(lines)
 
 
 def proven(snapshot: DemoSnapshot) -> bool:
-    """Readings were published, and each was found in the store."""
-    return snapshot.published > 0 and snapshot.missing == 0
+    """Readings were published, and each was found in the store; with Kaisers each once, and a device was moved and
+    nothing switched by that."""
+    moved = bool(snapshot.moves) and all(one.quiet for one in snapshot.moves)
+    stored = snapshot.published > 0 and snapshot.missing == 0 and not snapshot.doubled
+    return stored and (moved or not snapshot.kaisers)
+
+
+def _level(output: float) -> str:
+    return "off" if output == 0.0 else "on" if output == 1.0 else f"{output:.0%}"
 
 
 def _counts(snapshot: DemoSnapshot) -> list[str]:

@@ -8,6 +8,7 @@ advances when somebody looks or switches, so an unobserved house costs nothing. 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 
 import attrs
@@ -47,6 +48,8 @@ class House:
         """Device -> what its actuators do."""
         self._driven: dict[str, float] = {}
         """Fields of `Inputs` that devices decide."""
+        self.switchings: Counter[tuple[str, Role]] = Counter()
+        """How often a device's actuators of a role went from off to on or back."""
 
     def drive(self, esp_id: str, outputs: Mapping[Role, float], now: float) -> None:
         """From `now` on a device's actuators do this. A role that any device has is no longer the house's own; several
@@ -55,9 +58,13 @@ class House:
         Args:
             outputs: each 0 to 1; empty: it has no actuator that matters here.
         """
-        if self._outputs.get(esp_id, {}) == outputs:
+        before = self._outputs.get(esp_id, {})
+        if before == outputs:
             return
         self.at(now)
+        for role in before.keys() | outputs.keys():
+            if (before.get(role, 0.0) > 0.0) is not (outputs.get(role, 0.0) > 0.0):
+                self.switchings[esp_id, role] += 1
         self._outputs[esp_id] = outputs
         self._driven = {}
         for one in self._outputs.values():

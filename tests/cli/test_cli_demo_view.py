@@ -6,7 +6,16 @@ import attrs
 import pytest
 from rich.console import Console
 
-from growy.cli.demo_view import DemoActuator, DemoDevice, DemoSnapshot, live, progress, proven, summary
+from growy.cli.demo_view import (
+    DemoActuator,
+    DemoDevice,
+    DemoMove,
+    DemoSnapshot,
+    live,
+    progress,
+    proven,
+    summary,
+)
 
 SNAPSHOT = DemoSnapshot(
     elapsed_s=12.4,
@@ -137,3 +146,75 @@ def test_what_is_not_proven_is_not_called_so(changes, verdict):
 
 def test_proven_is_when_every_published_reading_was_found():
     assert proven(attrs.evolve(SNAPSHOT, missing=0))
+
+
+MOVE = DemoMove(
+    esp_id="ESP_00A001",
+    device="Bench A",
+    actuator="Heating",
+    source="k1",
+    target="god",
+    owner="god",
+    home="k1",
+    took_s=1.94,
+    before=1.0,
+    after=1.0,
+    switched=0,
+)
+TREE = attrs.evolve(SNAPSHOT, kaisers=2, missing=0, moves=(MOVE,))
+
+
+def test_with_kaisers_owner_and_home_of_a_device_are_shown_and_the_move():
+    bench, tank = TREE.devices
+    bench = attrs.evolve(bench, owner="god", home="k1", actuators=(HEATING,))
+    tree = attrs.evolve(TREE, devices=(bench, attrs.evolve(tank, owner="k2", home="k2")))
+
+    text = " ".join(drawn(tree).split())
+    for part in ("owner", "god (at k1)", " k2 ", "moved: Bench A (ESP_00A001) from k1 to god in 1.94 s"):
+        assert part in text
+    assert progress(tree).endswith("; Bench A of god (at k1): Heating on: keep warm")
+    assert "owner" not in drawn(SNAPSHOT)
+
+
+def test_with_kaisers_the_summary_says_what_was_moved_and_that_nothing_was_switched():
+    *_, moved, stored = summary(TREE).splitlines()
+
+    assert moved == (
+        "moved: Bench A (ESP_00A001) from k1 to god in 1.94 s; it hangs on k1; Heating on before, on after, "
+        "switched 0 times"
+    )
+    assert stored == "Every one of the 40 published readings is in God's store, each once."
+    assert proven(TREE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"switched": 2}, "SWITCHED BY THE MOVE: "),
+        ({"after": 0.0}, "SWITCHED BY THE MOVE: "),
+        ({"owner": "k1"}, "NOT MOVED: Bench A (ESP_00A001) from k1 to god: it is still of k1"),
+        ({"fault": "timeout"}, "NOT MOVED: Bench A (ESP_00A001) from k1 to god: timeout"),
+        ({"before": 0.0, "after": 0.0}, "SWITCHED BY THE MOVE: "),
+    ],
+)
+def test_a_move_that_switched_something_or_did_not_take_place_is_not_proven(changes, verdict):
+    snapshot = attrs.evolve(TREE, moves=(attrs.evolve(MOVE, **changes),))
+
+    assert verdict in summary(snapshot)
+    assert not proven(snapshot)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"moves": ()}, "NOT PROVEN: no device was moved."),
+        ({"doubled": 3}, "DOUBLED: 3 readings are in God's store more than once."),
+        ({"missing": 3}, "LOST: 3 published readings are not in God's store."),
+    ],
+)
+def test_with_kaisers_what_is_not_proven_is_not_called_so(changes, verdict):
+    snapshot = attrs.evolve(TREE, **changes)
+
+    assert verdict in summary(snapshot).splitlines()
+    assert "each once" not in summary(snapshot) or not snapshot.moves
+    assert not proven(snapshot)

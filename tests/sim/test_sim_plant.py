@@ -44,6 +44,16 @@ def house(**more: Any) -> House:
     return House(1, "greenhouse_1", now=0.0, start_hour=0.0, time_scale=60.0, **more)
 
 
+def test_every_going_on_and_off_is_counted_by_device_and_role() -> None:
+    there = house()
+    heat = [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.5), (0.0, 1.0), (1.0, 0.0)]
+    for now, (heater, pump) in enumerate(heat):
+        there.drive("ESP_00A003", {Role.HEATER: heater, Role.PUMP: pump}, float(now))
+    there.drive("ESP_00A003", {}, 9.0)
+
+    assert there.switchings == {("ESP_00A003", Role.HEATER): 4, ("ESP_00A003", Role.PUMP): 2}
+
+
 # --- from the pin to the greenhouse -------------------------------------------------------------------------------
 
 
