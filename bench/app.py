@@ -20,7 +20,7 @@ from growy.control.performing import Ways
 from growy.estate import HouseEstate
 from growy.fleet.fleet import Fleet
 from growy.fleet.zones import Zones
-from growy.hierarchy.god_node import open_god
+from growy.hierarchy.god_opening import open_god
 from growy.hierarchy.leases import Terms
 from growy.model.people import LOCAL, Role
 from growy.model.reading import Bus, SeriesKey

@@ -20,7 +20,8 @@ from growy.control.control import Control
 from growy.estate import HouseEstate
 from growy.fleet.conversion import ConversionSetups
 from growy.fleet.fleet import Fleet
-from growy.hierarchy.god_node import GodNode, open_god
+from growy.hierarchy.god_node import GodNode
+from growy.hierarchy.god_opening import open_god
 from growy.hierarchy.kaiser_node import KaiserNode, open_kaiser
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.measuring import COMMIT, PROCESSING, TRANSFER, Recorder
@@ -89,7 +90,6 @@ class Tree:
     estate: HouseEstate
     sorter: Sorter
     store: Store
-    link: Callable[[], Link]
     intake: Callable[[], Intake]
     afar: Intake
     uplink: Link | None = None
@@ -98,10 +98,8 @@ class Tree:
 
     async def deliver(self, delivery: Delivery) -> None:
         """What came from this node's own broker."""
-        ours, done = self.sorter.sort(delivery)
-        if done:
-            # Mail is acknowledged when it has been heard: whatever matters in it is said again until it is answered.
-            self.link().acknowledge(delivery.epoch, done)
+        # Mail is acknowledged with the readings before it; whatever matters in it is said again until it is answered.
+        ours = self.sorter.sort(delivery)
         if ours.messages:
             await self.intake().deliver(ours)
 
@@ -193,7 +191,7 @@ async def open_tree(
         setup_of=lambda *asked: setups().setup_of(*asked),
     )
     moment = partial(_now, wall_ms)
-    made = partial(Tree, estate=estate, store=store, link=link, intake=intake, afar=afar)
+    made = partial(Tree, estate=estate, store=store, intake=intake, afar=afar)
     if config.node.role == ROLE_KAISER:
         uplink, kaiser, sender = await _kaiser(config, store, estate, terms, moment)
         estate.node = kaiser

@@ -1,4 +1,4 @@
-"""God at work: what is particular about it beside `TreeNode`, what people may order, and how it is opened."""
+"""God at work: what is particular about it beside `TreeNode`, and what people may order. `god_opening` opens one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ import trio
 from growy.hierarchy.effects import Effects, Obey, Persist, Tell
 from growy.hierarchy.estate import Estate, Mail
 from growy.hierarchy.god import God
-from growy.hierarchy.leases import Terms
 from growy.hierarchy.node import TreeNode
 from growy.hierarchy.node_events import CHAIN_EVENT, chain_event
 from growy.hierarchy.observed import KaiserView, NodeProof, Observed
-from growy.hierarchy.starts import next_count
-from growy.hierarchy.writing import BOOT, INSTANCE, RESTORED
 from growy.model.audit import AuditEntry, AuditSource
 from growy.model.control import Tenure
 from growy.model.errors import (
@@ -386,39 +383,3 @@ class GodNode(TreeNode[God]):
 
     async def _obey(self, order: Obey) -> None:
         """Nobody orders God about."""
-
-
-async def open_god(
-    god_id: str,
-    terms: Terms,
-    *,
-    store: Store,
-    estate: Estate,
-    mail: Mail,
-    moment: Callable[[], Moment],
-) -> GodNode:
-    """Reads what the disk holds. Raises StoreError."""
-    instance = await store.keyed(INSTANCE)
-    if instance is None:
-        instance = secrets.token_hex(8)
-        await store.set_keyed(INSTANCE, instance)
-
-    async def make() -> God:
-        now, restored = moment(), await store.keyed(RESTORED) is not None
-        god = God(
-            god_id=god_id,
-            instance=instance,
-            boot=next_count(int(await store.keyed(BOOT) or 0), now.wall_ms, restored=restored),
-            nodes=await store.kaisers(),
-            records=await store.ownerships(),
-            chains=await store.command_chains(live_only=True),
-            terms=terms,
-            fresh_id=lambda: f"c-{secrets.token_hex(6)}",
-            moment=now,
-            restored=restored,
-        )
-        for esp_id, version in (await store.esp_document_versions()).items():
-            god.configured(esp_id, version)
-        return god
-
-    return GodNode(instance, god_id, await make(), make, store=store, estate=estate, mail=mail, moment=moment)

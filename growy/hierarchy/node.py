@@ -354,11 +354,9 @@ class TreeNode(Generic[C]):
     async def _ship(self, to: NodeId, esp_id: str) -> None:
         papers = await self._papers(esp_id)
         if papers is not None:
-            version, content = papers
-            instance = await self._god_instance()
-            self._tell(
-                Tell(to, Documents(god_instance=instance, esp_id=esp_id, version=version, content=content))
-            )
+            god = await self._god_instance()
+            told = Documents(god_instance=god, esp_id=esp_id, version=papers[0], content=papers[1])
+            self._tell(Tell(to, told))
 
     async def _papers(self, esp_id: str) -> tuple[str, bytes] | None:
         return await self._estate.papers(esp_id)

@@ -12,6 +12,7 @@ from growy.broker.frames import Inbound
 from growy.broker.link import Delivery
 from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.kaiser_node import KaiserNode
+from growy.intake.gather import DONE
 from growy.model.errors import WireError
 from growy.wire.topics import Topic, TopicKind, parse_topic
 
@@ -44,22 +45,20 @@ class Sorter:
         """A device has changed hands."""
         self._ours.clear()
 
-    def sort(self, delivery: Delivery) -> tuple[Delivery, list[int]]:
-        """What is for the intake, and packet ids of the rest, which is done."""
+    def sort(self, delivery: Delivery) -> Delivery:
+        """What is for the intake. What is not is done when this returns; its place is kept, without topic and payload:
+        MQTT wants acknowledgements in the order of the messages, and a broker may break with who does not keep it.
+        """
         ours = self._ours
         if all(message.topic in ours for message in delivery.messages):
-            return delivery, []
+            return delivery
         kept: list[Inbound] = []
-        done: list[int] = []
         for message in delivery.messages:
             if message.topic in ours or self._stays(message, delivery.received_ms):
                 kept.append(message)
             elif message.mid:
-                done.append(message.mid)
-        return (
-            Delivery(delivery.epoch, kept, delivery.received_ms, delivery.received_at),
-            done,
-        )
+                kept.append(Inbound(DONE, b"", message.mid, False, False))
+        return Delivery(delivery.epoch, kept, delivery.received_ms, delivery.received_at)
 
     def _stays(self, message: Inbound, received_ms: int) -> bool:
         topic = self._topic(message.topic)

@@ -28,6 +28,8 @@ log = get_log(__name__)
 MAX_ROUTES = 10_000
 """Topics remembered. Who invents topics must not fill the memory; beyond, topics are parsed each time."""
 
+DONE = b""
+"""The topic of a message that somebody else has dealt with: only its acknowledgement waits, in its place."""
 MAX_LETTERS = 1000
 """Dead letters carried to one commit; in a flood the rest is only counted, as the table would drop them again."""
 
@@ -104,7 +106,12 @@ class Gatherer:
         mids: list[int] = []
         speakers: dict[str, Topic] = {}
         kept = 0
+        done = 0
         for topic_bytes, payload, mid, dup, retain in delivery.messages:
+            if not topic_bytes:
+                mids.append(mid)
+                done += 1
+                continue
             before = len(into.series) + len(into.letters)
             try:
                 topic = routes.get(topic_bytes)
@@ -129,7 +136,8 @@ class Gatherer:
                 kept += 1
             elif len(into.series) + len(into.letters) > before:
                 kept += 1
-        outcomes.received += len(delivery.messages)
+        kept += done
+        outcomes.received += len(delivery.messages) - done
         into.messages += kept
         if mids:
             into.acks.append((delivery.epoch, mids))

@@ -1,7 +1,7 @@
 """One tree of errors. Each has a code, a message that names the thing, and the cure.
 
-At the border (HTTP, CLI, logs) an error becomes `code`, `numeric_code`, `message`, `details`; inside it is never
-swallowed. Numeric codes 5000-5999 are the server's; those below belong to the firmware.
+At the border an error becomes `code`, `numeric_code`, `message`, `details`; inside it is never swallowed. Numeric codes
+5000-5999 are the server's; those below belong to the firmware.
 """
 
 from __future__ import annotations
@@ -44,10 +44,8 @@ class ConfigError(GrowyError):
         self.faults = faults
 
     def __str__(self) -> str:
-        lines = [self.message, *(f"  {fault}" for fault in self.faults)]
-        if self.cure:
-            lines.append(self.cure)
-        return "\n".join(lines)
+        said = [self.message, *(f"  {fault}" for fault in self.faults), self.cure]
+        return "\n".join(filter(None, said))
 
 
 class WireError(GrowyError):

@@ -8,6 +8,8 @@ import pytest
 import trio
 from rig.intake import START_MS, Bench, open_bench
 
+from growy.broker.frames import Inbound
+from growy.intake.gather import DONE
 from growy.model.messages import Heartbeat
 from growy.model.reading import Bus, Quality, TimeSource
 
@@ -363,3 +365,18 @@ async def test_a_fault_in_a_handler_costs_one_message_only(
     assert statistics.dead_letters == {"handler_fault": 1}
     assert statistics.handler_faults == 1
     assert statistics.readings_committed == 1
+
+
+async def test_what_others_have_dealt_with_is_acknowledged_in_its_place(bench: Bench) -> None:
+    """Mail between nodes comes through the same connection, and MQTT wants acknowledgements in order."""
+    first, last = bench.reading("ds18b20", 400), bench.reading("ds18b20", 401, seq=2)
+    done = [Inbound(DONE, b"", 7, False, False), Inbound(DONE, b"", 8, False, False)]
+    await bench.deliver(done[0], first._replace(mid=9), done[1], last._replace(mid=10))
+    with trio.fail_after(10):
+        await bench.intake.flush()
+    assert bench.acknowledged == [(1, mid) for mid in (7, 9, 8, 10)]
+
+    statistics = await bench.deliver_all(Inbound(DONE, b"", 11, False, False))
+    assert bench.acknowledged[-1] == (1, 11)
+    assert statistics.messages_received == 2
+    assert not statistics.dead_letters

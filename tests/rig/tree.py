@@ -22,7 +22,8 @@ from growy.fleet.audit_trail import AuditTrail
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal
 from growy.fleet.zones import Zones
-from growy.hierarchy.god_node import GodNode, open_god
+from growy.hierarchy.god_node import GodNode
+from growy.hierarchy.god_opening import open_god
 from growy.hierarchy.kaiser_node import KaiserNode, open_kaiser
 from growy.hierarchy.leases import Terms
 from growy.model.control import ActuatorKey
