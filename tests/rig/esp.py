@@ -95,6 +95,8 @@ class Esp:
     """Its actuators."""
     pace: float = 1.0
     """So many seconds go by for its actuators in one of the clock's."""
+    up_s: float = 60.0
+    """How long it has run when it is first heard. Its silence is not judged before two minutes."""
     _booted: float = attrs.field(init=False, default=0.0)
     _commanded: trio.Event = attrs.field(factory=trio.Event)
     _heard: trio.MemoryReceiveChannel[tuple[str, dict[str, Any]]] = attrs.field(init=False)
@@ -105,7 +107,7 @@ class Esp:
         self._booted = trio.current_time()
         self.outputs = Outputs(
             self.esp_id,
-            lambda: 60 + self.pace * (trio.current_time() - self._booted),
+            lambda: self.up_s + self.pace * (trio.current_time() - self._booted),
             lambda: wall_ms() // 1000,
         )
 
@@ -119,7 +121,7 @@ class Esp:
         fields: dict[str, object] = {
             "ts": wall_ms() // 1000,
             "time_valid": True,
-            "uptime": 60 + round(trio.current_time() - self._booted),
+            "uptime": round(self.up_s + trio.current_time() - self._booted),
             "heap_free": 118_244,
             "wifi_rssi": -58,
             "wifi_ip": "192.168.4.23",

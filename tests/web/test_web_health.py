@@ -257,7 +257,7 @@ async def test_a_quiet_house_has_nothing_but_its_empty_fleet(desk: Any) -> None:
 
 
 async def test_the_doctor_sees_what_is_wrong_with_devices_sensors_actuators_and_rules(desk: Any) -> None:
-    await desk.new_esp()
+    await desk.new_esp(up_s=600)
     await desk.until(lambda: desk.fleet.need(ESP).live.ready_at < 1e300)
     for gpio in (25, 26, 27):
         guard = {"max_runtime_s": 600} if gpio == 26 else {}
@@ -286,7 +286,7 @@ async def test_the_doctor_sees_what_is_wrong_with_devices_sensors_actuators_and_
 
 
 async def test_a_silent_sensor_that_a_rule_looks_at_is_worse(desk: Any) -> None:
-    await desk.new_esp()
+    await desk.new_esp(up_s=600)
     await desk.fleet.set_sensor(ESP, SensorSetup(id="s", gpio=32, sensor_type="moisture", name="Bed"))
     await desk.fleet.set_actuator(
         ESP, ActuatorSetup(id="a", gpio=25, kind=ActuatorKind.RELAY, name="Valve", max_runtime_s=60)
@@ -376,3 +376,10 @@ async def test_visits_take_turns(house: Any, serve: Any, connect: Any) -> None:
         for _ in range(4):
             nursery.start_soon(visit, web)
     assert most == 1
+
+
+async def test_a_device_that_has_just_started_is_not_blamed_for_its_silence(desk: Any) -> None:
+    await desk.new_esp(up_s=60)
+    await desk.fleet.set_sensor(ESP, SensorSetup(id="s", gpio=32, sensor_type="moisture", name="Bed"))
+    said = await found(desk)
+    assert {"sensor_stale", "sensor_stale_in_rule"}.isdisjoint(said)
