@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -116,6 +117,16 @@ class _UnixConnection(http.client.HTTPConnection):
             sock.close()
             raise
         self.sock = sock
+
+
+def rounds(within_s: float, every_s: float) -> Iterator[bool]:
+    """For one who asks again and again: False for each round, at this pace, and True for the last, when the time is
+    over."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        yield False
+        time.sleep(every_s)
+    yield True
 
 
 class Daemon:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,15 +222,15 @@ def config(
 
 def settled(daemon: Daemon, esp: str, wait_s: float) -> Any:
     """The device when none of its items is pending any more, or when there is no use, or no time, to wait on."""
+    from growy.cli.client import rounds
     from growy.cli.device_view import items_of
 
-    until = time.monotonic() + wait_s
-    while True:
+    for _ in rounds(wait_s, POLL_S):
         found = daemon.get(path_of(esp))
         pending = any(item["state"] == "pending" for item in items_of(found))
-        if not pending or not found["online"] or time.monotonic() >= until:
-            return found
-        time.sleep(POLL_S)
+        if not pending or not found["online"]:
+            break
+    return found
 
 
 @devices.command()

@@ -6,7 +6,6 @@ Stopping asks nothing and believes nobody: it ends well only if every device tha
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,25 +89,24 @@ def stop(
 def proofs(daemon: Daemon, stop_id: str, found: Any, *, quiet: bool) -> Any:
     """The stop when all devices that are there have proven it, or when the time is over. Each device is printed once it
     has said something, the rest at the end."""
-    until = time.monotonic() + PROVEN_WITHIN_S
+    from growy.cli.client import rounds
+
     told: set[str] = set()
-    while True:
+    for over in rounds(PROVEN_WITHIN_S, POLL_S):
+        still = [one for one in daemon.get(STOPS)["stops"] if one["id"] == stop_id]
+        if not still:
+            click.echo("growyd: somebody has ended this stop before all had proven it", err=True)
+            break
+        found = still[0]
         waiting = [one for one in found["devices"] if one["state"] not in (*OVER, "offline")]
-        last = not waiting or time.monotonic() >= until
+        last = not waiting or over
         for one in found["devices"]:
-            over = one["state"] in OVER or last
-            if over and one["esp_id"] not in told and not quiet:
+            if (one["state"] in OVER or last) and one["esp_id"] not in told and not quiet:
                 told.add(one["esp_id"])
                 click.echo(proof(one))
         if last:
-            return found
-        time.sleep(POLL_S)
-        stops = daemon.get(STOPS)["stops"]
-        still = [one for one in stops if one["id"] == stop_id]
-        if not still:
-            click.echo("growyd: somebody has ended this stop before all had proven it", err=True)
-            return found
-        found = still[0]
+            break
+    return found
 
 
 def proof(device: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ def stop_tree(daemon: Daemon, kaiser: str | None, reason: str, *, quiet: bool) -
     Args:
         kaiser: None: every node.
     """
+    from growy.cli.client import rounds
     from growy.cli.output import shown
 
     path = PROOFS if kaiser is None else f"/api/v1/kaiser/{kaiser}/emergency_stop"
@@ -29,18 +29,17 @@ def stop_tree(daemon: Daemon, kaiser: str | None, reason: str, *, quiet: bool) -
     if not quiet:
         nodes = ", ".join(shown(one["node"]) for one in found["nodes"])
         click.echo(f"Emergency stop of {nodes} is in force, at each as soon as it hears of it.")
-    until = time.monotonic() + PROVEN_WITHIN_S
     told: set[str] = set()
-    while True:
-        last = found["proven"] or time.monotonic() >= until
+    for over in rounds(PROVEN_WITHIN_S, POLL_S):
+        found = daemon.get(f"{PROOFS}/{found['incident']}")
+        last = found["proven"] or over
         for one in found["nodes"]:
             if (one["proven"] or last) and one["node"] not in told and not quiet:
                 told.add(one["node"])
                 click.echo(proof(one))
         if last:
-            return found
-        time.sleep(POLL_S)
-        found = daemon.get(f"{PROOFS}/{found['incident']}")
+            break
+    return found
 
 
 def proof(node: Mapping[str, Any]) -> str:

@@ -78,12 +78,13 @@ def transfer(
 
 def followed(daemon: Daemon, command_id: str, timeout_s: float, *, quiet: bool) -> Any:
     """A transfer when it has ended, or after that time; a line for each step that it has come to."""
+    from growy.cli.client import rounds
     from growy.cli.output import shown
 
     began = time.monotonic()
     at = ""
     told: list[str] = []
-    while True:
+    for _ in rounds(timeout_s, POLL_S):
         chain = daemon.get(f"{CHAINS}/{command_id}")
         if chain["step"] != at and not quiet:
             at = chain["step"]
@@ -91,9 +92,8 @@ def followed(daemon: Daemon, command_id: str, timeout_s: float, *, quiet: bool) 
                 told.append(step)
                 click.echo(f"{time.monotonic() - began:6.1f} s  {step:<9}  {says(step, chain)}")
         ended = chain["status"] not in ("pending", "running")
-        if ended or time.monotonic() >= began + timeout_s:
+        if ended:
             break
-        time.sleep(POLL_S)
     if not ended:
         click.echo(f"growyd: {command_id} is still under way; `growyd chains` shows it", err=True)
     elif chain["status"] != "done":

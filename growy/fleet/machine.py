@@ -39,6 +39,7 @@ from growy.model.events import (
 )
 from growy.model.messages import Heartbeat, HeartbeatMetrics, SessionAnnounce, Will
 from growy.model.time import Moment
+from growy.wire.table import Message
 
 KEEP_COMPANY_S = 30.0
 """A device that has no acknowledgement for 120 s believes its Pi dead; one lost heartbeat in 60 s must not do that."""
@@ -70,7 +71,7 @@ def step(state: State, event: Event, moment: Moment) -> tuple[State, list[Effect
             state = _heartbeat(state, beat, moment, out)
         case Said(Will() as will):
             state = _will(state, will, moment, out)
-        case Said(message):
+        case Said(message) if message is not None:
             state = session.awake(state, moment, out)
             if not _seen_before(state, message):
                 state = _said(_remember(state, message), message, moment, out)
@@ -174,7 +175,7 @@ def _pending_again(state: State, moment: Moment) -> State:
 # --- other messages -----------------------------------------------------------------------------------------------
 
 
-def _said(state: State, message: object, moment: Moment, out: list[Effect]) -> State:
+def _said(state: State, message: Message, moment: Moment, out: list[Effect]) -> State:
     match message:
         case SessionAnnounce():
             return session.announced(state, message, moment)
@@ -211,7 +212,7 @@ def _said(state: State, message: object, moment: Moment, out: list[Effect]) -> S
             reports.received(state, message, moment, out)
             return state.living(attrs.evolve(state.live, config_pending=False))
         case _:
-            reports.received(state, message, moment, out)  # type: ignore[arg-type]
+            reports.received(state, message, moment, out)
             return state
 
 

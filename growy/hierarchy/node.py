@@ -7,6 +7,7 @@ commanded that the core has not given leave for: `tenure` is what the rest of th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
@@ -57,7 +58,7 @@ HEARTBEAT = "system/heartbeat"
 C = TypeVar("C", bound=God | Kaiser)
 
 
-class TreeNode(Generic[C]):
+class TreeNode(ABC, Generic[C]):
     """Trio thread only. `GodNode` and `KaiserNode` add what people may ask of them.
 
     Args:
@@ -105,19 +106,21 @@ class TreeNode(Generic[C]):
         """Whether this node may command the device."""
         return self._tenures.get(esp_id, self._default)
 
+    @abstractmethod
     def owner(self, esp_id: str) -> NodeId:
         """Whose it is, as far as is known here; empty: nobody has said."""
-        raise NotImplementedError
 
+    @abstractmethod
     def home(self, esp_id: str) -> NodeId:
         """On whose broker a device of ours hangs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _holds(self, esp_id: str, epoch: int) -> bool:
-        raise NotImplementedError
+        """Whether this node commands the device, and by this epoch."""
 
+    @abstractmethod
     def _stamp(self, esp_id: str, *, off: bool) -> Stamp | None:
-        raise NotImplementedError
+        """The right that goes with a relayed command; None: there is none."""
 
     # --- told ---------------------------------------------------------------------------------------------------------
 
@@ -145,9 +148,8 @@ class TreeNode(Generic[C]):
         match message:
             case RelayUp():
                 if self.tenure(message.esp_id) is not Tenure.FOREIGN:
-                    self._estate.heard_from_afar(
-                        message.esp_id, message.tail, message.payload, message.received_ms
-                    )
+                    said = (message.esp_id, message.tail, message.payload, message.received_ms)
+                    self._estate.heard_from_afar(*said)
             case RelayAnswer():
                 self._relay_refusals += bool(message.refusal)
             case _:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, overload
 
 import attrs
 
@@ -29,12 +30,25 @@ from growy.model.rules import (
     TimeWindow,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 NEVER = math.inf
 A_MOMENT_S = 0.001
 """A value is good until its time is over, and stale a moment after."""
 NOTHING: frozenset[int] = frozenset()
 
-Compare: TypeAlias = Callable[[float, float], bool]
+
+class Compare(Protocol):
+    """Of one value, or of many at once."""
+
+    @overload
+    def __call__(self, a: float, b: float, /) -> bool: ...
+    @overload
+    def __call__(self, a: npt.NDArray[np.float64], b: float, /) -> npt.NDArray[np.bool_]: ...
+
+
 COMPARE: Mapping[Operator, Compare] = {
     Operator.GT: operator.gt,
     Operator.GE: operator.ge,
@@ -108,19 +122,19 @@ class Listener(Protocol):
     def sampled(self, now: float, wall_ms: int) -> None: ...
 
 
-class Evaluator:
+class Evaluator(ABC):
     """One condition of one rule."""
 
     __slots__ = ()
     basis: frozenset[int]
     """Series without which it is unknown."""
 
-    def __init__(self, node: Condition, builder: Builder, path: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def __init__(self, node: Condition, builder: Builder, path: str) -> None: ...
 
+    @abstractmethod
     def judge(self, now: float, wall_ms: int) -> bool | None:
         """Whether it holds; None: unknown."""
-        raise NotImplementedError
 
     def due(self, now: float, wall_ms: int) -> float:
         """When the answer may change without a reading. Asked after `judge`, of the same moment."""
@@ -130,8 +144,9 @@ class Evaluator:
         """The series that the answer rests on: as long as these are good, it is not unknown."""
         return self.basis
 
+    @abstractmethod
     def explain(self, now: float, wall_ms: int) -> Explanation:
-        raise NotImplementedError
+        """Why it holds, or why not, for a person."""
 
 
 class SensorEvaluator(Evaluator):
@@ -164,8 +179,9 @@ class SensorEvaluator(Evaluator):
         value = self._sample.value
         return Explanation(f"{self._bound.ref} is {value:g}, {self._wanted(value)}", value)
 
+    @abstractmethod
     def _wanted(self, value: float) -> str:
-        raise NotImplementedError
+        """What would make it hold."""
 
 
 class ThresholdEvaluator(SensorEvaluator):

@@ -292,7 +292,7 @@ def _kept(
 
 def _threshold(condition: Threshold) -> Codes:
     compare, value = COMPARE[condition.operator], condition.value
-    return lambda values, before: np.asarray(compare(values, value))  # type: ignore[arg-type]
+    return lambda values, before: compare(values, value)
 
 
 def _between(condition: Between) -> Codes:

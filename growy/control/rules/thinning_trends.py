@@ -97,10 +97,10 @@ class Slope:
             base = values - values[0]
             mean_time, mean = within(time) / count, within(base) / count
             square = within(time * time) - count * mean_time**2
-            slope = 60.0 * (within(time * base) - count * mean_time * mean) / square
+            slope: FloatArray = 60.0 * (within(time * base) - count * mean_time * mean) / square
             scale = 1.0 + abs(self._per_min) + 60.0 * np.max(np.abs(base), initial=0.0) / self.window_s
             near = np.abs(slope - self._per_min) <= TOLERANCE * scale
-            answers = np.asarray(self._compare(slope, self._per_min)).astype(np.int8)
+            answers = self._compare(slope, self._per_min).astype(np.int8)
         answers[near | ~np.isfinite(slope)] = UNSURE
         answers[missing] = NONE
         return answers
@@ -147,7 +147,7 @@ class Pair:
             fresh.append(~failed & (clock - at <= age_s))
             newest.append(value)
         with np.errstate(invalid="ignore"):
-            said = np.asarray(self._compare(newest[1] - newest[0], self._value))  # type: ignore[arg-type]
+            said = self._compare(newest[1] - newest[0], self._value)
         answers = said & fresh[0] & fresh[1]
         begins = answers != np.append(self._answer, answers[:-1])
         # How many samples lie between each and the beginning of its run.
