@@ -379,10 +379,12 @@ class World:
 
     def claim(self, claim: Claim) -> None:
         if self.growyd is not None:
+            # What time does is done first, and still by the claim that this one replaces.
+            self.tick()
             name = (claim.holder, claim.actuator)
             self.claims[name] = claim
             self.lapsed.discard(name)
-            self.tick()
+            self._note_lapses()
             self.do(self.growyd.hold(claim, self.moment))
 
     def release(self, holder: str, key: ActuatorKey | None) -> None:
