@@ -209,7 +209,7 @@ async def open_tree(
     receiver = await open_receiver(
         store,
         answer=lambda node, payload: _post(link(), shipments.data_ack(node), payload, False),
-        refusal=lambda node: "" if any(one.kaiser_id == node for one in god.core.nodes) else "unknown_kaiser",
+        refusal=lambda node, installation: god.core.refusal(node, installation),
         on_readings=partial(_show, store, hub),
         wall_ms=wall_ms,
         on_paper=lambda node, paper: god.took_papers(node, paper.esp_id, paper.version, paper.content),
@@ -259,6 +259,7 @@ async def _kaiser(
     )
     sender = Sender(
         store,
+        kaiser.core.identity.instance,
         publish=lambda payload: _post(uplink, shipments.data(me), payload, False),
         rate=config.uplink.rate_kb * 1024.0,
         backlog=config.uplink.backlog_mb << 20,

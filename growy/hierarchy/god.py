@@ -30,6 +30,7 @@ from growy.model.hierarchy import (
 from growy.model.time import Moment
 from growy.model.tree_messages import (
     ChainResponse,
+    NodeRefusal,
     Pass,
     Passed,
     PassRequest,
@@ -107,6 +108,13 @@ class God:
 
     def record(self, esp_id: str) -> Ownership | None:
         return self._realm.records.get(esp_id)
+
+    def refusal(self, kaiser_id: NodeId, instance: str) -> NodeRefusal | None:
+        """Why the readings of an installation are not taken: only those of one that has reported and was accepted."""
+        node = self._realm.nodes.get(kaiser_id)
+        if node is not None and not node.instance:
+            return NodeRefusal.UNKNOWN_KAISER
+        return self._realm.refusal(kaiser_id, instance)
 
     def commands(self, esp_id: str) -> bool:
         """Whether God itself may command the device now."""

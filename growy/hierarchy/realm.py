@@ -164,6 +164,16 @@ class Realm:
         node = self.nodes.get(kaiser_id)
         return node is not None and node.state is NodeState.ONLINE
 
+    def refusal(self, kaiser_id: NodeId, instance: str) -> NodeRefusal | None:
+        """Why nothing is taken from an installation that answers to this id. One with an id that is free is heard, and
+        is bound to it by that."""
+        node = self.nodes.get(kaiser_id)
+        if node is None:
+            return NodeRefusal.UNKNOWN_KAISER
+        if node.instance and node.instance != instance:
+            return NodeRefusal.DUPLICATE_KAISER
+        return None
+
     def commands(self, esp_id: str) -> bool:
         """Whether God itself may command the device."""
         record = self.records.get(esp_id)

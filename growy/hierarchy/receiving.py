@@ -68,7 +68,7 @@ class Receiver:
 
     Args:
         answer: sends a message to the node that is named.
-        refusal: why nothing is taken from a node; empty: it is.
+        refusal: why nothing is taken from a node's installation; None: it is.
         on_readings: told of what has been taken, once it is on the disk.
         on_paper: takes the newest papers of a device, onto the disk.
     """
@@ -80,7 +80,7 @@ class Receiver:
         events: dict[str, int],
         *,
         answer: Callable[[str, bytes], object],
-        refusal: Callable[[str], str],
+        refusal: Callable[[str, str], str | None],
         on_readings: Callable[[Columns], None],
         wall_ms: Callable[[], int],
         on_paper: Callable[[str, Paper], Awaitable[None]] | None = None,
@@ -124,7 +124,7 @@ class Receiver:
             StoreError: it could not be stored; nothing was said.
         """
         shipment = shipments.decode(payload, Shipment)
-        refusal = self._refusal(node)
+        refusal = self._refusal(node, shipment.installation)
         if refusal:
             self._say(node, shipment, refusal=refusal)
             return
@@ -272,7 +272,7 @@ async def open_receiver(
     store: Store,
     *,
     answer: Callable[[str, bytes], object],
-    refusal: Callable[[str], str],
+    refusal: Callable[[str, str], str | None],
     on_readings: Callable[[Columns], None],
     wall_ms: Callable[[], int],
     on_paper: Callable[[str, Paper], Awaitable[None]] | None = None,

@@ -44,7 +44,7 @@ class _Answer:
 def hear(realm: Realm, report: Report, moment: Moment, out: Effects) -> None:
     """Everything that follows from a report; the answer is the last effect."""
     node = realm.nodes.get(report.kaiser_id)
-    refusal = _refusal(realm, node, report)
+    refusal = _refusal(realm, report)
     if refusal is not None:
         out.append(_noted(report, refusal))
         out.append(realm.refuse(report.kaiser_id, report.instance, refusal, report.id))
@@ -105,14 +105,10 @@ def found(realm: Realm, esp_id: str, home: NodeId, moment: Moment, out: Effects)
     realm.move(esp_id, home if roomy else GOD, "found", None, moment, out)
 
 
-def _refusal(realm: Realm, node: Node | None, report: Report) -> NodeRefusal | None:
+def _refusal(realm: Realm, report: Report) -> NodeRefusal | None:
     if report.god_id != realm.god_id or (report.god_instance and report.god_instance != realm.instance):
         return NodeRefusal.FOREIGN_GOD
-    if node is None:
-        return NodeRefusal.UNKNOWN_KAISER
-    if node.instance and node.instance != report.instance:
-        return NodeRefusal.DUPLICATE_KAISER
-    return None
+    return realm.refusal(report.kaiser_id, report.instance)
 
 
 def _noted(report: Report, refusal: NodeRefusal) -> Note:

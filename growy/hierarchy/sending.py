@@ -37,7 +37,7 @@ ANSWER_S = 10.0
 LONGEST_ANSWER_S = 120.0
 PAUSE_S = 5.0
 """Between two looks for something new: the commits of that time travel together."""
-REFUSED_S = 60.0
+REFUSED_S = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +71,7 @@ class Sender:
     """Trio thread only.
 
     Args:
+        installation: this node's, as it stands in its reports.
         publish: hands a message to the uplink; False when it cannot take it now.
         papers: of all devices that are ours.
         rate: bytes a second at most, on average.
@@ -80,6 +81,7 @@ class Sender:
     def __init__(
         self,
         store: Store,
+        installation: str,
         *,
         publish: Callable[[bytes], bool],
         rate: float,
@@ -87,6 +89,7 @@ class Sender:
         papers: Callable[[], Awaitable[list[Paper]]] = no_papers,
     ) -> None:
         self._store = store
+        self._installation = installation
         self._publish = publish
         self._rate = rate
         self._backlog = backlog
@@ -148,7 +151,10 @@ class Sender:
     async def _agree(self) -> None:
         """Until it is known how far God is with this very store."""
         while True:
-            progress = await self._ask(Shipment(instance=self._instance, session=self._session))
+            question = Shipment(
+                instance=self._instance, session=self._session, installation=self._installation
+            )
+            progress = await self._ask(question)
             self._refusal = progress.refusal
             if progress.refusal:
                 log.once_per("refused").warning("God takes nothing from this Kaiser", reason=progress.refusal)
@@ -240,6 +246,7 @@ class Sender:
         return Shipment(
             instance=self._instance,
             session=self._session,
+            installation=self._installation,
             commits=tuple(Commit(id, blob) for id, blob in commits),
             events=tuple(Event(row.id, msgspec.json.encode(attrs.asdict(row.entry))) for row in events),
             series=tuple(self._untold_series(series)),

@@ -91,6 +91,8 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the store that sends: another card begins anew."""
     session: str
     """Names that were told hold for as long as it is the same."""
+    installation: str
+    """As in its reports: two nodes with one id must not be mixed."""
     commits: tuple[Commit, ...] = ()
     """In order."""
     events: tuple[Event, ...] = ()

@@ -59,6 +59,16 @@ def test_the_first_installation_that_answers_to_an_id_is_bound_and_another_is_re
     assert next(node for node in one.nodes if node.kaiser_id == "k1").instance == "i-k1"
 
 
+def test_readings_are_taken_only_from_the_installation_whose_reports_are() -> None:
+    one = god()
+    assert one.refusal("k1", "i-k1") is NodeRefusal.UNKNOWN_KAISER
+    reports(one, "k1", 1, 1.0)
+
+    assert one.refusal("k1", "i-k1") is None
+    assert one.refusal("k1", "i-other") is NodeRefusal.DUPLICATE_KAISER
+    assert one.refusal("k9", "i-k9") is NodeRefusal.UNKNOWN_KAISER
+
+
 def test_an_installation_is_replaced_only_by_a_person() -> None:
     one = god(nodes=ONLINE)
     with pytest.raises(Duplicate):

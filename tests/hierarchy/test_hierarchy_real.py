@@ -179,6 +179,11 @@ async def test_a_second_node_with_the_same_id_is_refused_and_both_sides_say_so(g
     assert any("was refused: duplicate_kaiser" in one for one in await said(grove.god, "kaiser_refused"))
     assert await grove.settled(esp.esp_id) == "k1"
     assert k1.kaiser.core.refused is None
+    # Nor are its readings taken for those of the other.
+    sender = impostor.up.tree.sender
+    assert sender is not None
+    await until(lambda: sender.statistics().refusal, 10, "its readings are refused")
+    assert sender.statistics().refusal == "duplicate_kaiser"
 
 
 async def test_a_kaiser_follows_no_other_god(grove: Grove, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Tree:
             self.kaiser = await stack.enter_async_context(
                 open_store(StoreConfig(min_free_mb=1), self.folder / "kaiser", ship=True)
             )
-            self.sender = Sender(self.kaiser, publish=self._to_god, rate=1e9, backlog=self.backlog)
+            self.sender = Sender(self.kaiser, "pi-1", publish=self._to_god, rate=1e9, backlog=self.backlog)
             nursery = await stack.enter_async_context(trio.open_nursery())
             stack.callback(nursery.cancel_scope.cancel)
             self.nursery = nursery
@@ -65,7 +65,7 @@ class Tree:
                 self.receiver = await open_receiver(
                     self.god,
                     answer=self._to_kaiser,
-                    refusal=lambda node: self.refusal,
+                    refusal=lambda node, installation: self.refusal,
                     on_readings=self.live.append,
                     wall_ms=lambda: self.clock_ms,
                 )

@@ -32,6 +32,7 @@ shipments = st.builds(
     Shipment,
     instance=words,
     session=words,
+    installation=words,
     commits=several(st.builds(Commit, ids, st.binary(max_size=50))),
     events=several(st.builds(Event, ids, st.binary(max_size=50))),
     series=several(st.builds(SeriesName, ids, words, words, words, words, ids, words)),
