@@ -92,13 +92,14 @@ def _broken(output: Output, moment: Moment, out: Effects) -> None:
         if output.known > OFF:
             output.assumed = max(output.assumed, output.known)
             output.assumed_until = max(output.assumed_until, output.lease_to + LAPSE_S)
-    output.known = output.off_since = output.reported = output.latest = output.leaseless_since = None
+    output.known = output.reported = output.latest = output.leaseless_since = None
     output.armed = output.giving_up = False
 
 
 def _booted(output: Output, timing: Timing, moment: Moment) -> None:
     """It is as its firmware starts it, until it says more, or does what was sent before and comes only now."""
-    output.known = output.off_since = output.reported = output.latest = output.leaseless_since = None
+    output.known = output.reported = output.latest = output.leaseless_since = None
+    output.off_since = None if output.default_on and output.binary else moment.clock
     output.lease_from, output.lease_to, output.armed = -math.inf, math.inf, False
     output.latched = output.giving_up = False
     if output.default_on and output.binary:
@@ -152,7 +153,9 @@ def status(output: Output, said: ActuatorStatus, timing: Timing, moment: Moment,
     if not output.hears:
         # It may be old: that it is on is believed at once, that it is off not until the last of what was kept is in.
         output.latest = value
-        if value > OFF:
+        if value == OFF:
+            output.off_since = now
+        else:
             _believe(output, value, timing, now)
             tell_level(output, moment, out)
         return

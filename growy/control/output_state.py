@@ -125,8 +125,8 @@ class Output:
     known: float | None = None
     """Last proven output in this session; None: nobody has said."""
     off_since: float | None = None
-    """When `known` became 0: it has been off for no longer than that, even if something under way may yet switch it
-    on."""
+    """When it was first said to be off, and not on since: it has been off for no longer than that, even if something
+    under way may yet switch it on. Outlives the session, and a boot begins it anew."""
     assumed: float = OFF
     """While nothing is known: at most this, until `assumed_until`."""
     assumed_until: float = -math.inf
@@ -231,7 +231,7 @@ class Output:
     def resting_since(self, now: float) -> float | None:
         """Since when it has been off, if it is off: a pause may not be taken for longer. None: its account knows."""
         going_off = self.going_off(now)
-        if self.known is None or self.known > OFF:
+        if self.off_since is None or (going_off and self.known != OFF):
             return now if going_off else None
         lapsed = any(0 < one.command.duration_s <= now - one.at for one in self.shots)
         shot = self.flight

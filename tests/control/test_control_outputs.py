@@ -476,6 +476,34 @@ def test_a_pause_is_measured_from_what_is_certain():
     assert desk.output.resting_since(desk.now) == desk.now  # it may have run until this moment
 
 
+def test_a_new_session_does_not_make_one_forget_when_it_was_said_to_be_off():
+    """Until a command of before the restart can be under way no more, its account takes it to be on."""
+    desk = Desk(quiet=False)
+    desk.met(assumed=1.0, assumed_until=desk.now + LATE_S, before_until=desk.now + LATE_S)
+    desk.says(on=False)
+    said_at = desk.now
+    desk.after(5)
+    desk.show(ready=False, ready_at=desk.now + 3)
+    desk.after(4)
+    assert (desk.output.known, desk.output.highest(desk.now)) == (None, 1.0)
+    assert desk.output.resting_since(desk.now) == said_at
+
+
+def test_a_boot_begins_a_pause():
+    desk = Desk()
+    desk.on()
+    desk.after(5)
+    desk.show(boots=2)
+    assert desk.output.off_since == desk.now
+
+
+def test_what_is_on_when_it_boots_has_no_pause():
+    desk = Desk(default_state=True)
+    desk.after(5)
+    desk.show(boots=2)
+    assert desk.output.off_since is None
+
+
 def test_what_is_known_of_a_silent_device_is_condensed_and_never_less():
     desk = Desk(ActuatorKind.PWM)
     desk.want(0.8)
