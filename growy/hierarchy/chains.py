@@ -73,10 +73,16 @@ class Chains:
             issued_by=issued_by,
             created_ms=moment.wall_ms,
         )
-        live = self._live[command_id] = _Live(chain, _deadline(chain, moment.clock), -math.inf)
-        out.append(Persist(chains=(chain,)))
-        self._tell(live, moment, out)
+        self.again((chain,), moment, out)
         return chain
+
+    def again(self, chains: Iterable[CommandChain], moment: Moment, out: Effects) -> None:
+        """Those among them that are not known here are told, and kept."""
+        for chain in chains:
+            if chain.command_id not in self._live:
+                live = self._live[chain.command_id] = _Live(chain, _deadline(chain, moment.clock), -math.inf)
+                out.append(Persist(chains=(chain,)))
+                self._tell(live, moment, out)
 
     def heard(
         self, sender: NodeId, response: ChainResponse, moment: Moment, out: Effects

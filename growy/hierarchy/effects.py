@@ -32,8 +32,6 @@ class Persist:
     """What a restore may have forgotten is over: the next start need not be told of it."""
     god_instance: str | None = None
     """The God that a Kaiser follows from now on."""
-    documents: Documents | None = None
-    """What the rules of a device need."""
     dropped: tuple[str, ...] = ()
     """Devices whose documents are not needed any more."""
 
@@ -99,6 +97,14 @@ class Drop:
     """The device is another's. Forget claims and commands without sending anything."""
 
     esp_id: str
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class Prepare:
+    """Keep what the rules of a device need. Answered with `prepared` when it is on the disk; what cannot be read here
+    is not answered."""
+
+    documents: Documents
 
 
 @attrs.frozen(kw_only=True, slots=True)
@@ -179,6 +185,7 @@ Effect: TypeAlias = (
     | Survey
     | Fence
     | Drop
+    | Prepare
     | Carry
     | Obey
     | StopHere

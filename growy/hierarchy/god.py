@@ -113,7 +113,7 @@ class God:
         """Why the readings of an installation are not taken: only those of one that has reported and was accepted."""
         node = self._realm.nodes.get(kaiser_id)
         if node is not None and not node.instance:
-            return NodeRefusal.UNKNOWN_KAISER
+            return NodeRefusal.NOT_MET
         return self._realm.refusal(kaiser_id, instance)
 
     def commands(self, esp_id: str) -> bool:
@@ -301,6 +301,13 @@ class God:
         roster.node_of(self._realm, kaiser_id)
         out: Effects = []
         self._chains.open(command_id, kaiser_id, kind, data, moment, out, esp_id=esp_id, issued_by=issued_by)
+        return self._done(out)
+
+    def stop_again(self, before: God, moment: Moment) -> Effects:
+        """Emergency stops of the God before, of which the disk may not know, are told until they are proven."""
+        out: Effects = []
+        stops = (one for one in before._chains.live if one.command_type is ChainType.EMERGENCY_STOP)
+        self._chains.again(stops, moment, out)
         return self._done(out)
 
     def emergency_stop(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -135,6 +136,9 @@ class GodNode(TreeNode[God]):
         for chain in what.chains:
             self._observed.chain(chain, self._moment())
             self._estate.tell(CHAIN_EVENT, chain_event(chain))
+
+    def _take_over(self, old: God, new: God) -> Effects:
+        return new.stop_again(old, self._moment())
 
     def _answer(
         self, command_id: str, success: bool | None, message: str, data: Mapping[str, object]
@@ -335,7 +339,8 @@ class GodNode(TreeNode[God]):
         stop = self.core.emergency_stop(incident, node, self._moment(), reason=reason, issued_by=by)
         nodes = [node] if node is not None else [GOD, *(one.kaiser_id for one in self.core.nodes)]
         self._observed.stop(incident, nodes)
-        with trio.move_on_after(PATIENCE_S):  # all are told at once; only the record of it waits for the disk
+        # All are told at once; only the record of it waits for the disk, and without one they are told until they stop.
+        with trio.move_on_after(PATIENCE_S), suppress(StoreError):
             await self._order(stop)
         where = "every node" if node is None else f"node {node}"
         self._ordered(

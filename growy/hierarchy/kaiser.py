@@ -13,7 +13,7 @@ from typing import TypeVar
 import attrs
 
 from growy.hierarchy.cross import Cross
-from growy.hierarchy.effects import Effects, Note, Obey, Persist, StopHere, Tell
+from growy.hierarchy.effects import Effects, Note, Obey, Persist, Prepare, StopHere, Tell
 from growy.hierarchy.holds import Holds
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.relay import Relay
@@ -136,8 +136,7 @@ class Kaiser:
             case Orders() if sender == GOD:
                 self._orders(message, moment, out)
             case Documents() if sender == GOD and self._follows(message.god_instance):
-                self._prepared[message.esp_id] = message.version
-                out += [Persist(documents=message), self._report(moment)]
+                out.append(Prepare(documents=message))
             case ChainCommand() if sender == GOD and self._follows(message.god_instance):
                 self._command(message, out)
             case PassRequest():
@@ -177,6 +176,11 @@ class Kaiser:
         ):
             return []
         self._found.add(esp_id)
+        return [self._report(moment)]
+
+    def prepared(self, esp_id: str, version: str, moment: Moment) -> Effects:
+        """The answer to a `Prepare`."""
+        self._prepared[esp_id] = version
         return [self._report(moment)]
 
     def answer(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import attrs
 import trio
 
-from growy.hierarchy.effects import Obey, Tell
+from growy.hierarchy.effects import Effect, Obey, Prepare, Tell
 from growy.hierarchy.estate import Estate, Mail
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.leases import Terms
@@ -16,10 +16,15 @@ from growy.hierarchy.node import TreeNode
 from growy.hierarchy.starts import next_count
 from growy.hierarchy.writing import BOOT, GOD_INSTANCE, INSTANCE, RESTORED
 from growy.model.control import Tenure
+from growy.model.errors import GrowyError, StoreError
 from growy.model.hierarchy import GOD, NodeId, Stamp
 from growy.model.time import Moment
-from growy.model.tree_messages import NodeRefusal, Orders, TreeMessage
+from growy.model.tree_messages import Documents, NodeRefusal, Orders, TreeMessage
+from growy.ops.log import get_log
+from growy.store.hierarchy import HierarchyBatch
 from growy.store.store import Store
+
+log = get_log(__name__)
 
 HEALTH_S = 30.0
 
@@ -131,6 +136,27 @@ class KaiserNode(TreeNode[Kaiser]):
         petition_id = f"p-{secrets.token_hex(6)}"
         self.enqueue(self.core.petition(petition_id, esp_id, to_owner, reason))
         return petition_id
+
+    async def _do(self, effect: Effect) -> None:
+        if isinstance(effect, Prepare):
+            await self._prepare(effect.documents)
+        else:
+            await super()._do(effect)
+
+    async def _prepare(self, what: Documents) -> None:
+        """Raises StoreError. What this growyd cannot read is not kept, and the device stays where it is."""
+        try:
+            await self._estate.prepare(what.esp_id, what.content)
+        except StoreError:
+            raise
+        except GrowyError as error:
+            log.once_per(("papers", what.esp_id)).error(
+                "papers of a device cannot be taken", esp_id=what.esp_id, error=str(error)
+            )
+            return
+        kept = HierarchyBatch(documents={what.esp_id: (what.version, what.content)})
+        await self._store.write_registry(hierarchy=kept)
+        self.enqueue(self.core.prepared(what.esp_id, what.version, self._moment()))
 
     async def _obey(self, order: Obey) -> None:
         """God's command, or another Kaiser's."""

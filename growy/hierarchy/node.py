@@ -1,20 +1,21 @@
 """A node of the tree at work: the pure core of a God or a Kaiser, its disk, its mail and its devices.
 
 What the core wants is done in order, in one task: nothing that stands behind a `Persist` is done before that is on the
-disk. If the disk refuses, the core is made anew from what is there, as after a crash. Must never let a device be
-commanded that the core has not given leave for: `tenure` is what the rest of the house goes by.
+disk. If the disk refuses, the core is made anew from what is there, as after a crash; only emergency stops are taken
+over from the old one. Must never let a device be commanded that the core has not given leave for: `tenure` is what the
+rest of the house goes by.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
 import trio
 
+from growy.hierarchy.agenda import Agenda
 from growy.hierarchy.effects import (
     AlternativeRoute,
     Carry,
@@ -40,7 +41,7 @@ from growy.hierarchy.kaiser import Kaiser
 from growy.hierarchy.node_events import EVENTS, NodeStatistics, entry_of, event_of
 from growy.hierarchy.writing import batch_of, facts_of
 from growy.model.control import Tenure
-from growy.model.errors import GrowyError, StoreError, StoreUnavailable, WireError
+from growy.model.errors import StoreError, WireError
 from growy.model.hierarchy import GOD, NodeId, Stamp
 from growy.model.time import Moment
 from growy.model.tree_messages import Documents, RelayAnswer, RelayCommand, RelayUp, TreeMessage
@@ -90,15 +91,13 @@ class TreeNode(ABC, Generic[C]):
         self._moment = moment
         self._default = default
         self._tenures: dict[str, Tenure] = {}
-        self._waiting: deque[Effects] = deque()
-        self._news = trio.Event()
-        self._done = trio.Event()
+        self._agenda = Agenda()
         self._beats: dict[str, tuple[NodeId, RelayUp]] = {}
         """Of each device on this node's broker, the last heartbeat, and the node that was told of it."""
         self._crossing: dict[str, Callable[[CrossEnded], None]] = {}
         self._serial = 0
         self._heard = self._told = self._unsent = self._unreadable = 0
-        self._carried = self._relayed = self._relay_refusals = self._remade = 0
+        self._carried = self._relayed = self._relay_refusals = 0
 
     # --- asked --------------------------------------------------------------------------------------------------------
 
@@ -210,19 +209,11 @@ class TreeNode(ABC, Generic[C]):
                     self._nursery.start_soon(self._stop_here, effect)
                 case _:
                     rest.append(effect)
-        if rest:
-            self._waiting.append(rest)
-            self._news.set()
+        self._agenda.add(rest)
 
     async def settled(self) -> None:
         """Everything that was wanted until now is done. Raises StoreUnavailable: the disk has refused, or is slow."""
-        remade = self._remade
-        with trio.move_on_after(SETTLE_S) as patience:
-            while self._waiting:
-                await self._done.wait()
-        if patience.cancelled_caught or self._remade != remade:
-            slow = "The disk refuses or is slow: what was asked may not be done"
-            raise StoreUnavailable(slow, cure="Look, and try again")
+        await self._agenda.settled(SETTLE_S)
 
     # --- at work ------------------------------------------------------------------------------------------------------
 
@@ -234,17 +225,12 @@ class TreeNode(ABC, Generic[C]):
             nursery.start_soon(self._keep_time)
             task_status.started()
             while True:
-                while self._waiting:
-                    try:
-                        await self._carry_out(self._waiting[0])
-                    except StoreError as error:
-                        await self._remake(error)
-                    else:
-                        self._waiting.popleft()
-                    self._done.set()
-                    self._done = trio.Event()
-                self._news = trio.Event()
-                await self._news.wait()
+                try:
+                    await self._carry_out(await self._agenda.next())
+                except StoreError as error:
+                    await self._remake(error)
+                else:
+                    self._agenda.done()
 
     async def _keep_time(self) -> None:
         while True:
@@ -255,9 +241,10 @@ class TreeNode(ABC, Generic[C]):
 
     async def _remake(self, error: StoreError) -> None:
         """The disk has refused: begin again from what is on it. Until then nothing of ours is commanded but off."""
-        self._remade += 1
-        log.error("ownership could not be written; beginning anew from the disk", error=str(error))
-        self._waiting.clear()
+        log.once_per("remake").error(
+            "ownership could not be written; beginning anew from the disk", error=str(error)
+        )
+        self._agenda.shut()
         for esp_id, tenure in list(self._tenures.items()):
             if tenure in (Tenure.OURS, Tenure.FROZEN):
                 self._is_now(esp_id, Tenure.FENCED)
@@ -265,11 +252,18 @@ class TreeNode(ABC, Generic[C]):
         while True:
             await trio.sleep(REMAKE_S)
             try:
-                self.core = await self._make()
-                await self._carry_out(self.core.start(self._moment()))
+                core = await self._make()
             except StoreError:
                 continue
+            taken_over = self._take_over(self.core, core)
+            self.core = core
+            self._agenda.reopen()
+            self.enqueue(core.start(self._moment()) + taken_over)
             return
+
+    def _take_over(self, old: C, new: C) -> Effects:
+        """What the disk does not know and must not be lost with the old core."""
+        return []
 
     async def _carry_out(self, effects: Effects) -> None:
         for effect in effects:
@@ -279,13 +273,6 @@ class TreeNode(ABC, Generic[C]):
                 await self._do(effect)
 
     async def _persist(self, what: Persist) -> None:
-        if what.documents is not None:
-            try:
-                await self._estate.prepare(what.documents.esp_id, what.documents.content)
-            except StoreError:
-                raise
-            except GrowyError as error:
-                raise StoreError(f"What {what.documents.esp_id} needs cannot be taken: {error}") from error
         now_ms = self._moment().wall_ms
         await self._store.write_registry(
             hierarchy=batch_of(what, self._god_id, now_ms), keyed=dict(facts_of(what))
@@ -363,8 +350,9 @@ class TreeNode(ABC, Generic[C]):
     async def _papers(self, esp_id: str) -> tuple[str, bytes] | None:
         return await self._estate.papers(esp_id)
 
+    @abstractmethod
     async def _god_instance(self) -> str:
-        raise NotImplementedError
+        """Of the God of this tree."""
 
     async def _survey(self, esp_id: str, epoch: int) -> None:
         state = await self._estate.survey(esp_id)
@@ -381,8 +369,9 @@ class TreeNode(ABC, Generic[C]):
                 return
             await trio.sleep(PROOF_S)
 
+    @abstractmethod
     async def _obey(self, order: Obey) -> None:
-        raise NotImplementedError
+        """Another node has ordered something."""
 
     def _answer(
         self, command_id: str, success: bool | None, message: str, data: Mapping[str, object]
@@ -398,5 +387,5 @@ class TreeNode(ABC, Generic[C]):
             carried=self._carried,
             relayed=self._relayed,
             relay_refusals=self._relay_refusals,
-            remade=self._remade,
+            remade=self._agenda.shuts,
         )

@@ -16,6 +16,7 @@ import numpy as np
 import trio
 
 from growy.model.errors import StoreError, WireError
+from growy.model.tree_messages import NodeRefusal
 from growy.ops.log import get_log
 from growy.store import shipping
 from growy.store.blob import decode as readings_of
@@ -156,7 +157,9 @@ class Sender:
             )
             progress = await self._ask(question)
             self._refusal = progress.refusal
-            if progress.refusal:
+            if progress.refusal == NodeRefusal.NOT_MET:
+                await trio.sleep(NO_WAY_S)  # our report is on its way
+            elif progress.refusal:
                 log.once_per("refused").warning("God takes nothing from this Kaiser", reason=progress.refusal)
                 await trio.sleep(REFUSED_S)
             elif await self._is_ours(progress):

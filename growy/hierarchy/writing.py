@@ -16,16 +16,13 @@ RESTORED = "hierarchy.restored"
 
 def batch_of(what: Persist, god_id: str, now_ms: int) -> HierarchyBatch:
     """The rows."""
-    documents: dict[str, tuple[str, bytes] | None] = dict.fromkeys(what.dropped)
-    if what.documents is not None:
-        documents[what.documents.esp_id] = (what.documents.version, what.documents.content)
     return HierarchyBatch(
         god_id=god_id,
         removed_nodes=what.removed_nodes,
         nodes=what.nodes,
         records=what.records,
         chains=what.chains,
-        documents=documents,
+        documents=dict.fromkeys(what.dropped),
         updated_ms=now_ms,
     )
 

@@ -149,6 +149,8 @@ class NodeRefusal(enum.StrEnum):
     """Another installation answers to this id."""
     FOREIGN_GOD = "foreign_god"
     """It belongs to another God."""
+    NOT_MET = "not_met"
+    """It has not reported yet, so that nobody knows which installation it is: its readings wait for its report."""
 
 
 class Orders(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="orders"):

@@ -61,7 +61,7 @@ def test_the_first_installation_that_answers_to_an_id_is_bound_and_another_is_re
 
 def test_readings_are_taken_only_from_the_installation_whose_reports_are() -> None:
     one = god()
-    assert one.refusal("k1", "i-k1") is NodeRefusal.UNKNOWN_KAISER
+    assert one.refusal("k1", "i-k1") is NodeRefusal.NOT_MET
     reports(one, "k1", 1, 1.0)
 
     assert one.refusal("k1", "i-k1") is None

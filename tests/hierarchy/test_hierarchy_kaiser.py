@@ -13,6 +13,7 @@ from growy.hierarchy.effects import (
     Note,
     Obey,
     Persist,
+    Prepare,
     StopHere,
     Survey,
     Take,
@@ -197,10 +198,10 @@ def test_nothing_is_asked_for_until_what_the_rules_need_is_on_the_disk() -> None
     assert report(out).asks == ()
 
     documents = Documents(god_instance="god-1", esp_id=ESP, version="v2", content=b"x")
-    out = node.heard(GOD, documents, at(2.0))
+    assert node.heard(GOD, documents, at(2.0)) == [Prepare(documents=documents)]
+    assert report(node.tick(at(10.0))).asks == ()  # not kept yet
 
-    assert [type(one) for one in out] == [Persist, Tell]  # kept, then said
-    assert out[0].documents == documents
+    out = node.prepared(ESP, "v2", at(11.0))
     assert [ask.esp_id for ask in report(out).asks] == [ESP]
 
 

@@ -310,6 +310,21 @@ async def test_a_god_that_refuses_is_asked_again_and_nothing_is_let_go(tree: Tre
         assert tree.sender.statistics().refusal == ""
 
 
+async def test_before_its_first_report_is_read_a_kaiser_waits_without_a_word(
+    tree: Tree, clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    tree.refusal = "not_met"
+    async with tree.up():
+        await tree.measure()
+        await trio.sleep(2)
+        assert await tree.stored() == []
+        tree.refusal = ""
+        await trio.sleep(1)
+
+        assert sorted(await tree.stored()) == sorted(tree.published)
+        assert caplog.records == []
+
+
 async def test_garbage_is_counted(tree: Tree, clock: object) -> None:
     async with tree.up():
         tree.receiver.take("k1", b"\xa1")

@@ -33,6 +33,7 @@ from growy.hierarchy.effects import (
     Fence,
     Obey,
     Persist,
+    Prepare,
     Ship,
     StopHere,
     Survey,
@@ -208,6 +209,11 @@ class World:
             case Fence():
                 self.counts.fences += 1
                 self.command(process.name, effect.esp_id, 0.0, off=True)
+            case Prepare():
+                core, documents = process.core, effect.documents
+                assert isinstance(core, Kaiser)
+                self.disks[process.name].prepared[documents.esp_id] = documents.version
+                self.answer(process, "prepared", documents.esp_id, documents.version)
             case Carry():
                 self.counts.carried += 1
                 self.judge.carried(effect)
@@ -252,8 +258,6 @@ class World:
             disk.god_instance = what.god_instance
         for esp_id in what.dropped:
             disk.prepared.pop(esp_id, None)
-        if what.documents is not None:
-            disk.prepared[what.documents.esp_id] = what.documents.version
         for record in what.records:
             disk.records[record.esp_id] = record
         for node in what.nodes:
