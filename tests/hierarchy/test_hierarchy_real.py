@@ -116,7 +116,9 @@ async def test_a_kaiser_that_is_cut_off_regulates_fences_loses_its_devices_and_r
         await until(lambda: not esp.heats, 2, "it regulates, cut off")
         meter.says(10)
         await until(lambda: esp.heats, 2, "it regulates, cut off")
-        await until(lambda: not esp.heats and not esp.shines, LEASE_S, "all goes off before the lease is over")
+        await until(
+            lambda: not esp.heats and not esp.shines, LEASE_S, "all goes off before the lease is over"
+        )
         alone_s = trio.current_time() - cut_at
         assert LEASE_S - FENCE_S - 2 * REPORT_S <= alone_s <= LEASE_S
         assert k1.tenure(esp.esp_id) is Tenure.FENCED
