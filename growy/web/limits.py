@@ -40,7 +40,7 @@ class Limits:
     """Readings go to a client ten times a second in the long run, ..."""
     frame_burst: int = 3
     """... and so many times at once after a quiet moment: the readings of another device need not wait."""
-    gather: float = 0.04
+    gather: float = 0.03
     """What comes within this is sent together: a device's sensors come one after the other."""
     flush_readings: int = 100
     """Messages of a plain client at a time: 1,000 a second is what a browser can just read."""
