@@ -5,6 +5,7 @@
 
 from growy.doctor.facts import (
     BrokerFacts,
+    CertificateFacts,
     ControlFacts,
     FileFacts,
     FileKind,
@@ -24,6 +25,7 @@ from growy.doctor.findings import Facts, Finding, Level, examine, worst
 
 __all__ = [
     "BrokerFacts",
+    "CertificateFacts",
     "ControlFacts",
     "Facts",
     "FileFacts",

@@ -114,6 +114,18 @@ class BrokerFacts:
 
 
 @attrs.frozen(kw_only=True)
+class CertificateFacts:
+    """A client certificate that is shown a broker."""
+
+    setting: str
+    """`[uplink] cert_file`."""
+    left_s: float | None
+    """Until it expires; less than 0: it has. None: it cannot be read."""
+    fault: str = ""
+    """Why not."""
+
+
+@attrs.frozen(kw_only=True)
 class Skew:
     esp_id: str
     seconds: float

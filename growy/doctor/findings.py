@@ -9,6 +9,7 @@ import attrs
 
 from growy.doctor.facts import (
     BrokerFacts,
+    CertificateFacts,
     ControlFacts,
     FleetFacts,
     MachineFacts,
@@ -18,7 +19,7 @@ from growy.doctor.facts import (
 )
 from growy.doctor.judge_growing import control, fleet, sensors
 from growy.doctor.judge_machine import machine
-from growy.doctor.judge_service import broker, parts, web
+from growy.doctor.judge_service import broker, certificates, parts, web
 from growy.doctor.verdict import Finding, Level, amber, red
 
 
@@ -35,6 +36,7 @@ class Facts:
     machine: MachineFacts | None = None
     parts: PartsFacts | None = None
     broker: BrokerFacts | None = None
+    certificates: tuple[CertificateFacts, ...] = ()
     web: WebFacts | None = None
     fleet: FleetFacts | None = None
     sensors: SensorsFacts | None = None
@@ -50,6 +52,7 @@ def examine(facts: Facts) -> tuple[Finding, ...]:
         found.append(control(facts.control))
     if facts.broker is not None:
         found.append(broker(facts.broker))
+    found.append(certificates(facts.certificates))
     if facts.fleet is not None:
         found.append(fleet(facts.fleet))
     if facts.sensors is not None:

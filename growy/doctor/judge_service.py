@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from growy.doctor.facts import BrokerFacts, PartsFacts, WebFacts
+from growy.doctor.facts import BrokerFacts, CertificateFacts, PartsFacts, WebFacts
 from growy.doctor.verdict import Finding, amber, green, red, some, span
 
+RENEW_S = 30 * 86_400.0
+"""A certificate that ends sooner ought to be renewed."""
 _STORE_CURES = {
     "full": "Make room: sudo apt clean, sudo journalctl --vacuum-size=50M, old backups; growyd goes on by itself",
     "readonly": "Worn cards turn read-only: dmesg; ls -l /var/lib/growy",
@@ -114,6 +116,39 @@ def broker(facts: BrokerFacts) -> Iterator[Finding]:
         )
     if facts.measured and not facts.advice:
         yield green("broker", "broker_settings", "The broker is set as growyd needs it")
+
+
+def certificates(facts: tuple[CertificateFacts, ...]) -> Iterator[Finding]:
+    """How long the client certificates last that brokers are shown."""
+    cure = "growyd certs --client on the Pi of God; copy both files here (docs/operations.md, Several Pis)"
+    for one in facts:
+        if one.left_s is None:
+            yield red(
+                "certificate",
+                "certificate_unreadable",
+                f"The client certificate cannot be read: {one.fault}",
+                f"{one.setting}; ls -l: growyd's user must be able to read it",
+            )
+        elif one.left_s <= 0:
+            yield red(
+                "certificate",
+                "certificate_expired",
+                f"The client certificate has expired {span(-one.left_s)} ago: no new connection is let in with it",
+                cure,
+            )
+        elif one.left_s < RENEW_S:
+            yield amber(
+                "certificate",
+                "certificate_expires",
+                f"The client certificate ends in {span(one.left_s)}: then no new connection is let in",
+                cure,
+            )
+        else:
+            yield green(
+                "certificate",
+                "certificate_expires",
+                f"The client certificate lasts for {span(one.left_s)}",
+            )
 
 
 def web(facts: WebFacts) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import pytest
 
 from growy.doctor import (
     BrokerFacts,
+    CertificateFacts,
     ControlFacts,
     Facts,
     FileFacts,
@@ -51,6 +52,7 @@ WELL = Facts(
     ),
     parts=PartsFacts(uptime_s=DAY_S, workers=1, workers_alive=1),
     broker=BrokerFacts(connected=True, place="mqtt://127.0.0.1:1883", measured=True),
+    certificates=(CertificateFacts(setting="[uplink] cert_file", left_s=31 * DAY_S),),
     web=WebFacts(host="127.0.0.1", port=8000, loopback=True),
     fleet=FleetFacts(devices=3, clocks=(Skew(esp_id="ESP_00A001", seconds=-1.2),)),
     sensors=SensorsFacts(sensors=9),
@@ -81,6 +83,7 @@ def test_where_all_is_well_every_line_is_green_and_says_so_of_every_group() -> N
             "actuators",
             "rules",
             "broker",
+            "certificate",
             "devices",
             "sensors",
         ),
@@ -241,9 +244,34 @@ def test_what_is_wrong_is_one_finding_with_its_cure(
     assert worst(bad) is level
 
 
+CERTIFICATES = [
+    (30 * DAY_S - 1, "certificate_expires", Level.AMBER, "ends in 29 days"),
+    (0.0, "certificate_expired", Level.RED, "has expired 0 s ago"),
+    (-3 * DAY_S, "certificate_expired", Level.RED, "has expired 3 days ago"),
+    (None, "certificate_unreadable", Level.RED, "/etc/x.pem: Permission denied"),
+]
+
+
+@pytest.mark.parametrize(("left_s", "code", "level", "says"), CERTIFICATES)
+def test_a_client_certificate_is_renewed_in_time(
+    left_s: float | None, code: str, level: Level, says: str
+) -> None:
+    fault = "/etc/x.pem: Permission denied" if left_s is None else ""
+    one = CertificateFacts(setting="[uplink] cert_file", left_s=left_s, fault=fault)
+
+    (found,) = [
+        one for one in examine(Facts(running=True, certificates=(one,))) if one.level is not Level.GREEN
+    ]
+
+    assert (found.code, found.level) == (code, level)
+    assert says in found.message
+    assert found.cure
+
+
 def test_every_code_has_been_made_to_happen() -> None:
     """A judgement that is added without a row above is found here: greens name what could have been wrong."""
-    never = {finding.code for finding in examine(WELL)} - {row[2] for row in TROUBLE}
+    made = {*(row[2] for row in TROUBLE), *(row[1] for row in CERTIFICATES)}
+    never = {finding.code for finding in examine(WELL)} - made
     assert never == set()
 
 
