@@ -18,6 +18,7 @@ from pathlib import Path
 import trio
 
 from growy import __version__
+from growy.broker.client_certificate import read_pair
 from growy.broker.embedded import open_embedded_broker
 from growy.broker.link import Link
 from growy.broker.logins import REMEMBERED, BrokerLogins
@@ -51,8 +52,8 @@ from growy.store.store import open_store
 from growy.tree import (
     ROLE_KAISER,
     backoff_of,
+    broker_endpoint,
     device_prefix,
-    endpoint_of,
     listens_to,
     open_tree,
 )
@@ -157,7 +158,8 @@ async def open_daemon(
 ) -> AsyncIterator[Daemon]:
     """Opens and wires the parts, lowest floor first; nothing runs yet."""
     async with AsyncExitStack() as opened:
-        endpoint = endpoint_of(config, config.broker.url, config.client_id, config.broker.ca_file)
+        endpoint = broker_endpoint(config)
+        read_pair(endpoint)
         if config.broker.address.embedded:
             await opened.enter_async_context(open_embedded_broker(endpoint.host, endpoint.port))
         store = await opened.enter_async_context(

@@ -28,7 +28,7 @@ from growy.model.audit import AuditEntry
 from growy.model.control import DeviceView, Tenure
 from growy.model.errors import Invalid
 from growy.model.handover import DeviceDocuments, HandedOver
-from growy.model.tree_messages import Health
+from growy.model.tree_messages import Health, ShownCertificate
 from growy.store.devices import DeviceRow
 from growy.wire.shipments import Paper
 from growy.wire.topics import device_topic_of
@@ -50,6 +50,7 @@ class HouseEstate:
         changed: told of a device that has changed hands.
         behind: commits that God has yet to get.
         papers_told: returns when God has what was set up here last.
+        certificate: that God's broker is shown.
     """
 
     node: GodNode | KaiserNode
@@ -66,6 +67,7 @@ class HouseEstate:
         wall_ms: Callable[[], int],
         behind: Callable[[], int] = lambda: 0,
         papers_told: Callable[[], Awaitable[None]] = no_wait,
+        certificate: Callable[[], ShownCertificate | None] = lambda: None,
     ) -> None:
         self._control = control
         self._fleet = fleet
@@ -76,6 +78,7 @@ class HouseEstate:
         self._wall_ms = wall_ms
         self._behind = behind
         self._papers_told = papers_told
+        self._certificate = certificate
         self._started = time.monotonic()
         self._prefixes: dict[str, str] = {}
         """By device, the kaiser id in its topics."""
@@ -229,6 +232,7 @@ class HouseEstate:
             esp_count=len(views),
             esps_online=sum(one.online for one in views),
             backlog=self._behind(),
+            certificate=self._certificate(),
         )
 
     # --- at work ------------------------------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ from functools import partial
 import attrs
 import trio
 
+from growy.broker.client_certificate import ClientCertificate, client_certificate_of
 from growy.broker.engine import Endpoint
 from growy.broker.link import Delivery, Link
 from growy.broker.outbox import Lane
 from growy.broker.reconnect import Backoff
-from growy.config import BrokerUrl, Config
+from growy.config import BrokerConfig, BrokerUrl, Config, UplinkConfig
 from growy.control.control import Control
 from growy.estate import HouseEstate
 from growy.fleet.conversion import ConversionSetups
@@ -60,18 +61,30 @@ def listens_to(config: Config) -> tuple[tuple[str, int], ...]:
     return (*subscriptions(config.node.kaiser_id), *god_subscriptions(), (shipments.any_data(), 1))
 
 
-def endpoint_of(config: Config, url: str, client_id: str, ca_file: str) -> Endpoint:
-    """A broker, as a link is told: the one named, or our own."""
-    said = BrokerUrl.parse(url)
-    host, port = config.broker.embedded_address if said.embedded else (said.host, said.port)
+def broker_endpoint(config: Config) -> Endpoint:
+    """This node's own broker, as a link is told."""
+    return _endpoint(config, config.broker, config.client_id, "broker")
+
+
+def uplink_endpoint(config: Config) -> Endpoint:
+    """The broker of a Kaiser's God."""
+    return _endpoint(config, config.uplink, f"growyd-{config.node.kaiser_id}-uplink", "uplink")
+
+
+def _endpoint(config: Config, said: BrokerConfig | UplinkConfig, client_id: str, section: str) -> Endpoint:
+    url = BrokerUrl.parse(said.url)
+    host, port = config.broker.embedded_address if url.embedded else (url.host, url.port)
     return Endpoint(
         host=host,
         port=port,
         client_id=client_id,
-        username=said.user,
-        password=said.password,
-        tls=said.tls,
-        ca_file=ca_file or None,
+        username=url.user,
+        password=url.password,
+        tls=url.tls,
+        ca_file=said.ca_file or None,
+        cert_file=said.cert_file or None,
+        key_file=said.key_file or None,
+        section=section,
         keepalive_s=config.broker.keepalive,
     )
 
@@ -93,6 +106,8 @@ class Tree:
     intake: Callable[[], Intake]
     afar: Intake
     uplink: Link | None = None
+    certificate: ClientCertificate | None = None
+    """That the uplink shows."""
     sender: Sender | None = None
     receiver: Receiver | None = None
 
@@ -110,6 +125,8 @@ class Tree:
             await nursery.start(self.node.run)
             nursery.start_soon(self.estate.pass_on, self.estate.afar, self.afar.deliver)
             nursery.start_soon(self.estate.pass_on, self.estate.again, self.intake().deliver)
+            if self.certificate is not None:
+                nursery.start_soon(self.certificate.run)
             if self.sender is not None:
                 nursery.start_soon(self.sender.run)
             if self.receiver is not None:
@@ -160,9 +177,11 @@ async def open_tree(
 
     Raises:
         StoreError, Invalid.
+        ConfigError: a Kaiser's client certificate cannot be used.
     """
     sorter: Sorter
     sender: Sender | None = None
+    certificate: ClientCertificate | None = None
     estate = HouseEstate(
         control=control,
         fleet=fleet,
@@ -173,6 +192,7 @@ async def open_tree(
         wall_ms=wall_ms,
         behind=lambda: 0 if sender is None else sender.statistics().behind,
         papers_told=lambda: sender.papers_told() if sender is not None else no_wait(),
+        certificate=lambda: None if certificate is None else certificate.shown,
     )
     terms = Terms(
         lease_s=config.hierarchy.lease, fence_s=config.hierarchy.fence, report_s=config.hierarchy.report
@@ -193,10 +213,12 @@ async def open_tree(
     moment = partial(_now, wall_ms)
     made = partial(Tree, estate=estate, store=store, intake=intake, afar=afar)
     if config.node.role == ROLE_KAISER:
-        uplink, kaiser, sender = await _kaiser(config, store, estate, terms, moment)
+        endpoint = uplink_endpoint(config)
+        certificate = client_certificate_of(endpoint)
+        uplink, kaiser, sender = await _kaiser(config, endpoint, store, estate, terms, moment)
         estate.node = kaiser
         sorter = Sorter(kaiser, lambda topic, payload: False, estate.speaks)
-        return made(node=kaiser, sorter=sorter, uplink=uplink, sender=sender)
+        return made(node=kaiser, sorter=sorter, uplink=uplink, certificate=certificate, sender=sender)
     god = await open_god(
         config.node.god_id,
         terms,
@@ -227,10 +249,14 @@ async def open_tree(
 
 
 async def _kaiser(
-    config: Config, store: Store, estate: HouseEstate, terms: Terms, moment: Callable[[], Moment]
+    config: Config,
+    endpoint: Endpoint,
+    store: Store,
+    estate: HouseEstate,
+    terms: Terms,
+    moment: Callable[[], Moment],
 ) -> tuple[Link, KaiserNode, Sender]:
     me = config.node.kaiser_id
-    endpoint = endpoint_of(config, config.uplink.url, f"growyd-{me}-uplink", config.uplink.ca_file)
 
     async def deliver(delivery: Delivery) -> None:
         for message in delivery.messages:

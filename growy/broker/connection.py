@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import trio
 
+from growy.broker.client_certificate import load_pair
 from growy.broker.engine import Endpoint, Engine, Will
 from growy.broker.frames import FrameSplitter, Inbound
-from growy.model.errors import BrokerError, BrokerRefused
+from growy.broker.tls_refusals import refusal_of
+from growy.model.errors import BrokerError, BrokerRefused, ConfigError
 
 READ_SIZE = 1 << 17
 """One read takes what has arrived, up to this: some 500 readings. Larger only delays the first of them."""
@@ -50,7 +52,7 @@ async def open_stream(endpoint: Endpoint) -> trio.abc.Stream:
     Raises:
         BrokerError: not reachable in time, or TLS failed; names the broker and the cure.
     """
-    cure = "Check [broker] url and that the broker runs"
+    cure = f"Check [{endpoint.section}] url and that the broker runs"
     with trio.move_on_after(CONNECT_TIMEOUT_S):
         try:
             tcp = await trio.open_tcp_stream(endpoint.host, endpoint.port)
@@ -61,14 +63,21 @@ async def open_stream(endpoint: Endpoint) -> trio.abc.Stream:
             return tcp
         try:
             context = ssl.create_default_context(cafile=endpoint.ca_file or None)
+            load_pair(context, endpoint)
             stream = trio.SSLStream(tcp, context, server_hostname=endpoint.host, https_compatible=True)
             await stream.do_handshake()
+        except ConfigError as error:
+            # It was right when growyd started: somebody is changing the files, or has taken them away.
+            await trio.aclose_forcefully(tcp)
+            raise BrokerError(": ".join((error.message, *error.faults)), cure=error.cure) from error
         except (OSError, ssl.SSLError, trio.BrokenResourceError) as error:
             await trio.aclose_forcefully(tcp)
+            if (refused := refusal_of(endpoint, error)) is not None:
+                raise refused from error
             reason = str(error.__cause__ or error)
             raise BrokerError(
                 f"TLS with the broker at {endpoint} failed: {reason}",
-                cure="Check [broker] ca_file and that the certificate names this host",
+                cure=f"Check [{endpoint.section}] ca_file and that the certificate names this host",
             ) from error
         except BaseException:
             await trio.aclose_forcefully(tcp)
@@ -124,7 +133,10 @@ class Connection:
         while self._quiet:
             self._read_on = trio.Event()
             await self._read_on.wait()
-        data = await self._stream.receive_some(READ_SIZE)
+        try:
+            data = await self._stream.receive_some(READ_SIZE)
+        except trio.BrokenResourceError as error:
+            raise self._explained(error) from error.__cause__
         if not data:
             raise BrokerError("The broker closed the connection")
         self.bytes_received += len(data)
@@ -133,6 +145,10 @@ class Connection:
             self._engine.feed(control)
             self._flush()
         return messages
+
+    def _explained(self, error: trio.BrokenResourceError) -> Exception:
+        """TLS 1.3: what the broker thinks of our certificate comes only after the handshake."""
+        return refusal_of(self._endpoint, error, unanswered=self._engine.connack is None) or error
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
@@ -233,7 +249,10 @@ class Connection:
             taken = self._write_now(data)
             self._writing = taken < len(data)
             with trio.move_on_after(STALL_S) as stall:
-                await self._stream.send_all(data[taken:])
+                try:
+                    await self._stream.send_all(data[taken:])
+                except trio.BrokenResourceError as error:
+                    raise self._explained(error) from error.__cause__
             if stall.cancelled_caught:
                 raise BrokerError(f"The broker has taken no data for {STALL_S:g} s")
             self._writing = False

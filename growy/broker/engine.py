@@ -31,6 +31,11 @@ class Endpoint:
     password: str | None = attrs.field(default=None, repr=False)
     tls: bool = False
     ca_file: str | None = None
+    cert_file: str | None = None
+    """Client certificate, PEM, with its key in `key_file`; None: none is shown."""
+    key_file: str | None = None
+    section: str = "broker"
+    """Of the settings, where all of this stands: for cures."""
     keepalive_s: int = 60
 
     def __str__(self) -> str:
@@ -88,8 +93,8 @@ class _SocketlessClient(paho.Client):
 
 
 _REFUSED = {
-    "Not authorized": "Check user and password in [broker] url, and the broker's ACL",
-    "Bad user name or password": "Check user and password in [broker] url",
+    "Not authorized": "Check user and password in [{section}] url, and the broker's ACL",
+    "Bad user name or password": "Check user and password in [{section}] url",
     "Client identifier not valid": "Choose another [broker] client_id",
     "Unsupported protocol version": "growyd speaks MQTT 3.1.1; the broker must too",
 }
@@ -128,6 +133,7 @@ class Engine:
             manual_ack=True,
         )
         client.tap = self.tap
+        self._section = endpoint.section
         if endpoint.username is not None:
             client.username_pw_set(endpoint.username, endpoint.password)
         if will is not None:
@@ -166,11 +172,14 @@ class Engine:
             if self.connack is not None and self.connack.is_failure:
                 reason = str(self.connack)
                 kind = LoginRefused if reason in _WRONG_LOGIN else BrokerRefused
-                raise kind(f"The broker refused the connection: {reason}", cure=_REFUSED.get(reason, ""))
+                raise kind(f"The broker refused the connection: {reason}", cure=self._cure(reason))
             self._check(code)
             if len(self.tap.inbound) == before:
                 break
         self._flush()
+
+    def _cure(self, reason: str) -> str:
+        return _REFUSED.get(reason, "").format(section=self._section)
 
     def subscribe(self, filters: list[tuple[str, int]]) -> int:
         """Sends SUBSCRIBE; `granted[mid]` appears when the broker has answered."""

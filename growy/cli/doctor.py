@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket as sockets
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,6 +63,7 @@ def doctor(
 
 def _alone(config_file: Path | None, why_not: str, *, barred: bool) -> dict[str, Any]:
     """What this process can see by itself."""
+    from growy.broker.client_certificate import client_certificates
     from growy.cli.options import read_settings
     from growy.config.load import find_file
     from growy.doctor import Facts, examine
@@ -81,6 +83,7 @@ def _alone(config_file: Path | None, why_not: str, *, barred: bool) -> dict[str,
         why_not=why,
         machine=look(config, find_file(config_file, os.environ)),
         broker=_knock(config),
+        certificates=client_certificates(config, int(time.time() * 1000), own=False),
     )
     return _record(examine(facts), running=False)
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from growy.config.broker_url import BrokerScheme, BrokerUrl
+from growy.config.brokers import BrokerConfig, UplinkConfig
 from growy.config.tree import (
-    BrokerConfig,
     Config,
     ControlConfig,
     FleetConfig,
@@ -32,6 +32,7 @@ __all__ = [
     "NodeConfig",
     "SensorsConfig",
     "StoreConfig",
+    "UplinkConfig",
     "WebConfig",
     "load_config",
 ]

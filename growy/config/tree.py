@@ -10,7 +10,8 @@ from pathlib import Path
 
 import attrs
 
-from growy.config.broker_url import BrokerUrl, mask_url, parse_listen, require_address
+from growy.config.broker_url import require_address
+from growy.config.brokers import BrokerConfig, UplinkConfig
 from growy.config.origins import parse_origins
 from growy.config.setting import setting
 from growy.config.webhooks import parse_webhooks
@@ -39,78 +40,6 @@ class NodeConfig:
     data_dir: Path = setting(  # noqa: RUF009 - `setting` makes an attrs field, as for the others
         Path("/var/lib/growy"), "Where databases and a grower's own libraries live."
     )
-
-
-@attrs.frozen(kw_only=True)
-class BrokerConfig:
-    """[broker]: the MQTT broker."""
-
-    url: str = setting(
-        "mqtt://127.0.0.1:1883",
-        "mqtt://user:pw@host:port, mqtts://..., or embedded (a broker inside growyd: quick start and tests). "
-        '`broker = "embedded"` at the top of the file is short for it.',
-        check=BrokerUrl.parse,
-        mask=mask_url,
-    )
-    embedded_listen: str = setting(
-        "127.0.0.1:1883",
-        "host:port of the embedded broker. ESP32s reach it only at an address of the network.",
-        check=parse_listen,
-    )
-    client_id: str = setting(
-        "", "MQTT client id; default growyd-{kaiser_id}. Must stay the same: it names the session."
-    )
-    ca_file: str = setting("", "CA certificate for mqtts://; default the system's.")
-    keepalive: int = setting(60, "MQTT keep-alive, seconds.", at_least=5, at_most=3600)
-    password_file: str = setting(
-        "/etc/mosquitto/growyd/passwd",
-        "Mosquitto's password_file, for logins set up through growyd, which must be able to write its folder.",
-    )
-    pid_file: str = setting(
-        "",
-        "Mosquitto's pid_file, if growyd may signal it: then growyd itself makes it read a changed password file. "
-        "Empty: growyd-mosquitto.path of systemd does.",
-    )
-    inflight_window: int = setting(
-        0,
-        "How many unacknowledged messages the broker sends ahead (Mosquitto: max_inflight_messages). "
-        "0: growyd measures it at start.",
-        at_least=0,
-        at_most=65535,
-    )
-    intake_limit: int = setting(
-        10_000,
-        "Unacknowledged messages held at most; beyond, growyd stops reading the socket.",
-        at_least=100,
-        at_most=1_000_000,
-    )
-    reconnect_min: float = setting(
-        1.0, "First pause before a reconnect, seconds; doubles.", above=0, at_most=3600
-    )
-    reconnect_max: float = setting(
-        60.0, "Longest pause between reconnects, seconds.", above=0, at_most=86_400
-    )
-    breaker_failures: int = setting(
-        5, "Failed connects in a row that open the breaker.", at_least=1, at_most=1000
-    )
-    breaker_pause: float = setting(30.0, "How long the open breaker waits, seconds.", above=0, at_most=86_400)
-
-    def __attrs_post_init__(self) -> None:
-        if self.reconnect_max < self.reconnect_min:
-            raise ValueError(
-                f"reconnect_max: must be at least reconnect_min ({self.reconnect_min}), "
-                f"is {self.reconnect_max}"
-            )
-
-    @property
-    def address(self) -> BrokerUrl:
-        """The URL in its parts."""
-        return BrokerUrl.parse(self.url)
-
-    @property
-    def embedded_address(self) -> tuple[str, int]:
-        """Host and port that the embedded broker listens on."""
-        return parse_listen(self.embedded_listen)
 
 
 @attrs.frozen(kw_only=True)
@@ -279,31 +208,6 @@ class ControlConfig:
     )
     history_rows: int = setting(
         20_000, "Commands and switchings kept; the oldest go first.", at_least=100, at_most=1_000_000
-    )
-
-
-@attrs.frozen(kw_only=True)
-class UplinkConfig:
-    """[uplink]: the way from a Kaiser to its God."""
-
-    url: str = setting(
-        "",
-        "The God's broker: mqtt://user:pw@host:port or mqtts://... Needed where node.role is kaiser.",
-        check=lambda text: BrokerUrl.parse(text) if text else None,
-        mask=mask_url,
-    )
-    ca_file: str = setting("", "CA certificate for mqtts://; default the system's.")
-    rate_kb: int = setting(
-        64,
-        "Kilobytes a second at most in which readings travel to God, on average.",
-        at_least=1,
-        at_most=100_000,
-    )
-    backlog_mb: int = setting(
-        1024,
-        "How much is kept for a God that is away. What is beyond it stays here and is not sent.",
-        at_least=1,
-        at_most=1_000_000,
     )
 
 

@@ -19,7 +19,7 @@ from growy.model.control import Tenure
 from growy.model.errors import GrowyError, StoreError
 from growy.model.hierarchy import GOD, NodeId, Stamp
 from growy.model.time import Moment
-from growy.model.tree_messages import Documents, NodeRefusal, Orders, TreeMessage
+from growy.model.tree_messages import Documents, NodeRefusal, Orders, ShownCertificate, TreeMessage
 from growy.ops.log import get_log
 from growy.store.hierarchy import HierarchyBatch
 from growy.store.store import Store
@@ -82,6 +82,10 @@ class KaiserNode(TreeNode[Kaiser]):
             heard=heard_s is not None and heard_s < self.terms.lease_s - self.terms.fence_s,
             refusal=self.core.refused,
         )
+
+    def certificate(self) -> ShownCertificate | None:
+        """That it shows God's broker; None: it shows none."""
+        return self._estate.health().certificate
 
     def holdings(self) -> list[Holding]:
         """By device."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -25,6 +25,8 @@ class MessageId(NamedTuple):
 
 
 NEVER = MessageId(0, 0)
+LAST_MS = 253_402_300_799_999
+"""The end of the year 9999, Unix ms: the last moment that can be written as a date."""
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
@@ -82,6 +84,15 @@ class Report(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="repor
     """Devices on its broker that God's last orders did not mention."""
 
 
+class ShownCertificate(_Part, frozen=True, kw_only=True, omit_defaults=True):
+    """The client certificate that a Kaiser shows God's broker."""
+
+    fingerprint: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    """SHA-256 of the certificate (DER)."""
+    expires_ms: Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
+    """Unix ms."""
+
+
 class Health(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="health"):
     """`kaiser/{id}/kaiser/health`: for people and statistics. Nothing is decided by it."""
 
@@ -94,6 +105,8 @@ class Health(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="healt
     memory_percent: float | None = None
     backlog: int = 0
     """Readings that God has yet to get."""
+    certificate: ShownCertificate | None = None
+    """None: it shows none, or is older than this field."""
 
 
 # --- God to Kaiser ------------------------------------------------------------------------------------------------

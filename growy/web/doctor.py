@@ -52,6 +52,7 @@ async def facts_of(app: App) -> Facts:
         machine=premises.machine,
         parts=await _parts(app),
         broker=premises.broker,
+        certificates=premises.certificates,
         web=None if premises.web is None else _web(app, premises.web),
         fleet=_fleet(app),
         sensors=_sensors(app),

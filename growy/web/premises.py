@@ -6,15 +6,17 @@ Never judges.
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
+from growy.broker.client_certificate import client_certificates
 from growy.broker.link_state import LinkState
 from growy.config.broker_url import is_loopback
-from growy.doctor import BrokerFacts, MachineFacts, WebFacts
+from growy.doctor import BrokerFacts, CertificateFacts, MachineFacts, WebFacts
 from growy.store.premises import look
 from growy.web.health import Vitals
 
@@ -34,6 +36,7 @@ class Premises:
 
     machine: MachineFacts | None = None
     broker: BrokerFacts | None = None
+    certificates: tuple[CertificateFacts, ...] = ()
     web: WebFacts | None = None
     default_run_s: int = 0
     """Longest run of an actuator for which none is set up."""
@@ -62,6 +65,9 @@ async def premises_of(
             measured=found is not None,
             advice=() if found is None else found.advice,
             sessions_lost=said.sessions_lost,
+        ),
+        certificates=await trio.to_thread.run_sync(
+            partial(client_certificates, config, int(time.time() * 1000), own=True)
         ),
         web=WebFacts(
             host=config.web.host,

@@ -264,3 +264,26 @@ def test_folders_follow_the_data_folder_unless_they_are_set(monkeypatch):
 def test_a_tree_made_in_code_obeys_the_same_bounds():
     with pytest.raises(ValueError, match="keepalive: must be a whole number from 5 to 3600, is 1"):
         BrokerConfig(keepalive=1)
+
+
+@pytest.mark.parametrize("section", ["broker", "uplink"])
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"cert_file": "/c"}, "{}.key_file: is missing; a certificate and its key belong together"),
+        ({"key_file": "/k"}, "{}.cert_file: is missing; a certificate and its key belong together"),
+        (
+            {"cert_file": "/c", "key_file": "/k", "url": "mqtt://g:pw@pi"},
+            '{}.cert_file: is for mqtts:// only, and url is "mqtt://g:***@pi"',
+        ),
+        ({"cert_file": "/c", "key_file": "/k", "url": "mqtts://pi"}, None),
+    ],
+)
+def test_a_client_certificate_has_a_key_and_is_for_tls(section, given, fault):
+    settings = {f"{section}.url": "mqtts://pi"} | {
+        f"{section}.{name}": value for name, value in given.items()
+    }
+    if fault is None:
+        assert getattr(load_config(None, {}, settings), section).cert_file == "/c"
+    else:
+        assert faults_of(None, {}, settings) == [fault.format(section)]

@@ -48,6 +48,10 @@ def values_for(setting):
     return TEXT
 
 
+def names_of(section):
+    return {one.name for one in SETTINGS.values() if one.section == section}
+
+
 @st.composite
 def configs(draw):
     sections = {}
@@ -56,6 +60,12 @@ def configs(draw):
         values = {one.name: draw(values_for(one)) for one in names if draw(st.booleans())}
         if section == "broker":
             values["reconnect_max"] = max(values.get("reconnect_max", 60.0), values.get("reconnect_min", 1.0))
+        if {"cert_file", "url"} <= names_of(section) and (values.get("cert_file") or values.get("key_file")):
+            values |= {
+                "cert_file": values.get("cert_file") or "c.pem",
+                "key_file": values.get("key_file") or "c.key",
+                "url": "mqtts://pi",
+            }
         if section == "hierarchy":
             values["lease"] = max(
                 values.get("lease", 120.0), values.get("fence", 3.0) + values.get("report", 5.0) + 1

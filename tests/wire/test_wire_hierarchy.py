@@ -13,6 +13,7 @@ from growy.model.errors import WireError
 from growy.model.handover import HandedOver, HeldOutput, RuleMemory
 from growy.model.hierarchy import GOD, Stamp
 from growy.model.tree_messages import (
+    LAST_MS,
     ChainCommand,
     ChainResponse,
     CrossCommand,
@@ -32,6 +33,7 @@ from growy.model.tree_messages import (
     RelayUp,
     Report,
     Reroute,
+    ShownCertificate,
     Sideways,
     TreeMessage,
     Withdraw,
@@ -98,6 +100,9 @@ def _of(kind: object) -> st.SearchStrategy[object]:
         return st.builds(
             HandedOver, taken_ms=numbers, outputs=st.lists(outputs, max_size=3).map(tuple), rules=memories
         )
+    if kind is ShownCertificate:
+        digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
+        return st.builds(ShownCertificate, fingerprint=digests, expires_ms=st.integers(0, LAST_MS))
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return made(kind)
     return st.from_type(kind)
@@ -187,6 +192,29 @@ TOPICS = [
         "kaiser/k2/cross_kaiser/k1/command",
     ),
 ]
+
+
+def test_a_certificate_may_be_missing_and_must_make_sense() -> None:
+    topic = TreeTopic(TreeTopicKind.HEALTH, "k1", GOD)
+    said = {"type": "health", "kaiser_id": "k1", "uptime_s": 1.0}
+    older = decode_tree(topic, msgspec.json.encode(said))
+    assert isinstance(older, Health)
+    assert older.certificate is None
+    for fingerprint, expires_ms, right in (
+        ("0a" * 32, 1, True),
+        ("0a" * 32, 253_402_300_799_999, True),
+        ("0a" * 32, 253_402_300_800_000, False),  # no date can be written beyond the year 9999
+        ("0a" * 32, -1, False),
+        ("0a" * 31, 1, False),
+        ("\x1b[2J", 1, False),
+    ):
+        certificate = {"fingerprint": fingerprint, "expires_ms": expires_ms}
+        payload = msgspec.json.encode({**said, "certificate": certificate})
+        if right:
+            assert decode_tree(topic, payload) != older
+        else:
+            with pytest.raises(WireError, match="certificate"):
+                decode_tree(topic, payload)
 
 
 @pytest.mark.parametrize(("sender", "target", "message", "topic"), TOPICS)
