@@ -11,6 +11,10 @@ import click
 from growy.cli.options import DURATION, daemon_options, find_daemon, json_option
 
 KAISERS = "/api/v1/kaiser"
+COLUMNS = (
+    *("kaiser", "name", "status", "heard", "devices", "most", "behind", "stand-in", "version"),
+    "certificate",
+)
 WAIT_S = 30.0
 """The longest that the daemon waits within one request."""
 
@@ -67,6 +71,8 @@ def node(kaiser: Mapping[str, Any]) -> str:
     if kaiser.get("backlog") is not None:
         behind = f"{kaiser['backlog']} commits of readings behind"
         parts.append(behind if kaiser["backlog"] else "all its readings here")
+    if kaiser.get("certificate"):
+        parts.append(f"certificate {until(kaiser['certificate']['expires'])}")
     if kaiser.get("refused"):
         parts.append(f"ANOTHER NODE CALLS ITSELF SO, and is refused: {shown(kaiser['refused']['reason'])}")
     god = kaiser.get("god")
@@ -76,6 +82,18 @@ def node(kaiser: Mapping[str, Any]) -> str:
         if god["refusal"]:
             parts.append(f"and REFUSES it: {shown(god['refusal'])}")
     return ", ".join(parts)
+
+
+def until(iso: str) -> str:
+    """`until 2029-02-23`, or that it has expired."""
+    from datetime import UTC, datetime
+
+    from growy.cli.output import shown, when
+
+    moment = when(iso)
+    if moment is None:
+        return shown(iso)
+    return f"{'until' if moment > datetime.now(UTC) else 'EXPIRED'} {moment:%Y-%m-%d}"
 
 
 def device(esp: Mapping[str, Any]) -> str:
@@ -160,15 +178,42 @@ def show_list(config_file: Path | None, socket: Path | None, url: str | None, *,
             one.get("backlog"),
             one.get("stand_in") if one.get("failover") else None,
             one.get("version"),
+            until(one["certificate"]["expires"]) if one.get("certificate") else None,
         )
         for one in found["data"]
     ]
     if rows:
-        print_table(
-            ["kaiser", "name", "status", "heard", "devices", "most", "behind", "stand-in", "version"], rows
-        )
+        print_table(COLUMNS, rows)
     else:
         click.echo("No Kaisers. `growyd kaisers add ID` enters one; it appears with its first report.")
+
+
+@kaisers.command()
+@click.argument("kaiser_id", metavar="ID")
+@daemon_options
+@json_option
+def show(
+    config_file: Path | None, socket: Path | None, url: str | None, as_json: bool, kaiser_id: str
+) -> None:
+    """A Kaiser with its devices, its installation and its client certificate."""
+    from growy.cli.output import print_json, shown
+
+    with find_daemon(config_file, socket, url) as daemon:
+        found = daemon.get(f"{KAISERS}/{kaiser_id}")
+    if as_json:
+        print_json(found)
+        return
+    click.echo(node(found))
+    for esp in found["esps"]:
+        click.echo(f"  {device(esp)}")
+    click.echo(f"installation {shown(found['instance'])}")
+    certificate = found.get("certificate")
+    if certificate is None:
+        click.echo("certificate -")
+    else:
+        click.echo(
+            f"certificate SHA-256 {shown(certificate['fingerprint'])}, {until(certificate['expires'])}"
+        )
 
 
 @kaisers.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from rig.tree import ESP, GOD_ID, Pi, Tree, open_tree, until
 from growy.cli import main
 from growy.cli.exits import ExitCode
 from growy.cli.transfer import passed
+from growy.model.tree_messages import Health, ShownCertificate
+from growy.wire.hierarchy import encode_tree
 
 Run = Callable[..., Awaitable[Result]]
 OTHER = "ESP_77EE66FF"
@@ -90,6 +93,38 @@ async def test_kaisers_are_entered_listed_bound_and_removed(tree: Tree, run: Run
     assert gone.output == "kaiser_1 is removed\n"
     assert tree.gods.owner(ESP) == "god"
     assert (await run("kaisers", "rm", "kaiser_1")).exit_code == ExitCode.FAILED
+
+
+async def test_a_kaiser_is_shown_with_its_certificate(tree: Tree, run: Run) -> None:
+    one = await tree.new_kaiser("kaiser_1", name="Tent")
+    await tree.god.new_esp()
+    await tree.moved(ESP, "kaiser_1")
+    without = await run("kaisers", "show", "kaiser_1")
+    assert without.output.splitlines()[0].startswith("kaiser_1 (Tent): online")
+    assert without.output.splitlines()[1].startswith(f"  {ESP}")
+    assert without.output.splitlines()[2:] == [
+        f"installation {one.node.core.identity.instance}",  # type: ignore[union-attr]
+        "certificate -",
+    ]
+    assert (await run("kaisers", "show", "kaiser_9")).exit_code == ExitCode.FAILED
+    assert "god: online, 0 devices" in (await run("kaisers", "show", "god")).output
+
+    def says(year: int) -> None:
+        expires_ms = int(datetime(year, 2, 23, 12, tzinfo=UTC).timestamp()) * 1000
+        certificate = ShownCertificate(fingerprint="0a" * 32, expires_ms=expires_ms)
+        health = Health(kaiser_id="kaiser_1", uptime_s=1.0, certificate=certificate)
+        assert tree.gods.mail(b"kaiser/kaiser_1/kaiser/health", encode_tree(health))
+
+    says(2999)
+    shown = (await run("kaisers", "show", "kaiser_1")).output.splitlines()
+    assert shown[0].endswith("certificate until 2999-02-23")
+    assert shown[-1] == f"certificate SHA-256 {'0a' * 32}, until 2999-02-23"
+    header, row = (await run("kaisers")).output.splitlines()
+    assert (header.split()[-1], row[header.index("certificate") :]) == ("certificate", "until 2999-02-23")
+    told = json.loads((await run("kaisers", "--json")).output)[0]["certificate"]
+    assert told == {"fingerprint": "0a" * 32, "expires": "2999-02-23T12:00:00.000Z"}
+    says(2020)
+    assert "certificate EXPIRED 2020-02-23" in (await run("hierarchy")).output
 
 
 async def test_a_device_that_cannot_go_is_told_and_is_a_failure(tree: Tree, run: Run) -> None:

@@ -180,7 +180,6 @@ def _registered(call: Call, god: GodNode, kaiser_id: str, status: int) -> Respon
             "success": True,
             "message": f"{kaiser_id} is entered, and {bound}",
             **record,
-            "certificate": None,
         },
         status,
     )

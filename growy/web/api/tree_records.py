@@ -11,6 +11,7 @@ from attrs import validators as v
 from growy.hierarchy.god_node import GodNode
 from growy.model.errors import NotGod
 from growy.model.hierarchy import GOD, CommandChain, NodeId
+from growy.model.tree_messages import ShownCertificate
 from growy.web.answers import iso
 from growy.web.api.records import known
 from growy.web.app import App
@@ -109,12 +110,18 @@ def kaiser_record(app: App, god: GodNode, view: KaiserView) -> dict[str, object]
         "version": (health.version or None) if health is not None else None,
         "cpu_percent": None if health is None else health.cpu_percent,
         "memory_percent": None if health is None else health.memory_percent,
+        "certificate": None if health is None else certificate_record(health.certificate),
         "refused": None
         if refused is None
         else {"reason": refused.refusal.value, "instance": refused.instance, "at": iso(refused.ms)},
         "created_at": iso(node.created_ms) if node.created_ms else None,
         "esps": [esp_record(app, god, one.esp_id) for one in view.esps],
     }
+
+
+def certificate_record(shown: ShownCertificate | None) -> dict[str, object] | None:
+    """The client certificate that a Kaiser shows God's broker; None without one."""
+    return None if shown is None else {"fingerprint": shown.fingerprint, "expires": iso(shown.expires_ms)}
 
 
 def god_record(app: App, god: GodNode) -> dict[str, object]:
@@ -182,6 +189,7 @@ def local_record(node: KaiserNode) -> dict[str, object]:
         "zone_ids": None,
         "capabilities": None,
         "instance": node.core.identity.instance,
+        "certificate": certificate_record(node.certificate()),
         "god": {
             "id": god.god_id,
             "instance": god.instance or None,

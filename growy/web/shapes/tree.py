@@ -85,6 +85,8 @@ OWNED = record(
 
 # --- nodes --------------------------------------------------------------------------------------------------------
 
+CERTIFICATE = record("ClientCertificate", fingerprint=TEXT, expires=TIME)
+"""That a Kaiser shows God's broker."""
 KAISER = record(
     "Kaiser",
     id=TEXT,
@@ -108,6 +110,7 @@ KAISER = record(
     version=maybe(TEXT),
     cpu_percent=maybe(NUMBER),
     memory_percent=maybe(NUMBER),
+    certificate=maybe(CERTIFICATE),
     refused=maybe(record(reason=words(NodeRefusal), instance=TEXT, at=TIME)),
     created_at=maybe(TIME),
     esps=many(OWNED),
@@ -123,6 +126,7 @@ LOCAL = record(
     zone_ids=NULL,
     capabilities=NULL,
     instance=TEXT,
+    certificate=maybe(CERTIFICATE),
     god=record(
         id=TEXT,
         instance=maybe(TEXT),
@@ -164,7 +168,7 @@ DETAIL = either(
     said(LOCAL.plus(kaiser_metadata=_METADATA)),
     said(GOD.plus(kaiser_id=TEXT, status=words("online"), zone_ids=many(TEXT), kaiser_metadata=_METADATA)),
 )
-REGISTERED = said(KAISER.plus(message=TEXT, certificate=NULL))
+REGISTERED = said(KAISER.plus(message=TEXT))
 ADDED = success(
     message=TEXT,
     kaiser_id=TEXT,
