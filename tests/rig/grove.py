@@ -60,6 +60,8 @@ class Place:
     settings: dict[str, object] = attrs.field(factory=dict)
     wire: Wire | None = None
     """Its uplink."""
+    listeners: str = ""
+    """Further settings of its Mosquitto."""
     daemon: Daemon | None = None
     broker: Mosquitto = attrs.field(init=False)
     sims: list[SimFleet] = attrs.field(factory=list)
@@ -69,7 +71,7 @@ class Place:
     def __attrs_post_init__(self) -> None:
         home = self.folder / "broker"
         home.mkdir(parents=True)
-        self.broker = Mosquitto(home, BROKER)
+        self.broker = Mosquitto(home, f"{BROKER}\n{self.listeners}")
 
     @property
     def up(self) -> Daemon:
@@ -514,12 +516,12 @@ def _signals_kept():  # type: ignore[no-untyped-def]
 
 
 @asynccontextmanager
-async def grow(folder: Path, **god: object) -> AsyncIterator[Grove]:
-    """God runs; Kaisers are for the test to add."""
+async def grow(folder: Path, *, listeners: str = "", **god: object) -> AsyncIterator[Grove]:
+    """God runs; Kaisers are for the test to add. Args: listeners: more settings of God's Mosquitto."""
     with _signals_kept():
         async with trio.open_nursery() as nursery:
             settings: dict[str, object] = dict(god)
-            place = Place("god", folder / "god", nursery, settings)
+            place = Place("god", folder / "god", nursery, settings, listeners=listeners)
             grove = Grove(folder, nursery, place)
             try:
                 place.broker.start()
