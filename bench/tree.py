@@ -1,9 +1,9 @@
 """Several Pis: how long a device takes to change its owner, how long nobody has those of a dead Kaiser, and what it
 costs to have the readings at God too.
 
-`python -m bench.tree [DEVICES]`. God and one Kaiser in this process, a Mosquitto each, simulated ESP32s without
-actuators on God's. Beside each figure its baseline from the same run: a round trip from the Kaiser to God, the lease,
-and the same load on the Kaiser with its uplink cut.
+`python -m bench.tree [DEVICES]`. God and one Kaiser in this process, a Mosquitto each, simulated ESP32s on God's, each
+with a lamp that burns by a person's word. Beside each figure its baseline from the same run: a round trip from the
+Kaiser to God, the lease, and the same load on the Kaiser with its uplink cut.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from rig.daemon import Publisher
 from rig.grove import LEASE_S, Esp, Grove, Place, grow, until
 from rig.wires import Cut
 
+from growy.control.people import Wish
 from growy.model.hierarchy import GOD, ChainStatus, Node
 
 RATE = 1000.0
@@ -45,6 +46,13 @@ async def round_trip(grove: Grove, k1: Place) -> float:
         times.append(1000 * (time.perf_counter() - began))
     assert core.god_instance
     return float(np.median(times))
+
+
+async def light(esp: Esp, owner: Place) -> None:
+    """Its lamp burns for an hour."""
+    await esp.set_up(owner)
+    lit = await owner.up.control.command(esp.lamp, Wish.ON, duration_s=3600, by="user:bench")
+    assert lit.acknowledged, lit
 
 
 async def move(grove: Grove, esps: list[Esp], to_owner: str) -> float:
@@ -96,7 +104,10 @@ async def main(devices: int) -> None:
                 120,
                 "all devices are known",
             )
-            ms = await round_trip(grove, k1)
+            async with trio.open_nursery() as nursery:
+                for esp in esps:
+                    nursery.start_soon(light, esp, grove.god)
+            ms, lit_at = await round_trip(grove, k1), trio.current_time()
             say("Report to orders, round trip over God's broker (baseline)", f"{ms:.1f} ms")
             alone = [await move(grove, esps[:1], owner) for owner in ("k1", GOD) * 3]
             median = float(np.median(alone))
@@ -110,6 +121,11 @@ async def main(devices: int) -> None:
                     f"Transfer of {devices} devices to {owner}",
                     f"{all_s:.1f} s = {all_s / devices / median:.2f} of one after the other",
                 )
+            switched = sum(len(esp.moved_since(lit_at)) for esp in esps)
+            burning = sum(esp.shines for esp in esps)
+            say(
+                f"Switched by these {len(alone) + 2 * devices} transfers", f"{switched}; {burning} lamps burn"
+            )
             await move(grove, esps[:3], "k1")
             assert k1.wire is not None
             await failover(grove, k1, esps)

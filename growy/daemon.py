@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -193,6 +193,7 @@ async def open_daemon(
             on_connection=lambda connected: connection_changed(fleet, control, connected),
             beat=partial(watchdog.beat, "link"),
         )
+        say = partial(say_retained, link)
         audit = AuditTrail(store)
         tree = await open_tree(
             config,
@@ -206,12 +207,13 @@ async def open_daemon(
             setups=lambda: setups,
             hear=lambda topic, message, now_ms: hear(fleet, control, topic, message, now_ms),
             note=audit.note,
+            on_prefix=lambda kaiser_id: say(status.joins(kaiser_id)),
             wall_ms=wall_ms,
         )
         fleet = Fleet(
             auto_approve=config.fleet.auto_approve,
             send=tree.estate.send,
-            say_online=lambda: link.send(*status.online(), retain=True),
+            say_online=lambda: say(status.online_to_all()),
             tell=hub.publish_event,
             note=audit.note,
             discovery=TokenBucket(config.fleet.discovery_burst, config.fleet.discovery_per_minute / 60.0),
@@ -341,6 +343,12 @@ def committed(control: Control, on_committed: Callable[[Columns], None] | None, 
     control.committed(columns)
     if on_committed is not None:
         on_committed(columns)
+
+
+def say_retained(link: Link, said: Iterable[tuple[str, bytes]]) -> None:
+    """Topics and payloads that are to stand at the broker."""
+    for topic, payload in said:
+        link.send(topic, payload, retain=True)
 
 
 def connection_changed(fleet: Fleet, control: Control, connected: bool) -> None:

@@ -64,6 +64,7 @@ class HouseEstate:
         note: Callable[[AuditEntry], None],
         tell: Callable[[str, Mapping[str, object]], None],
         changed: Callable[[], None],
+        on_prefix: Callable[[str], None],
         wall_ms: Callable[[], int],
         behind: Callable[[], int] = lambda: 0,
         papers_told: Callable[[], Awaitable[None]] = no_wait,
@@ -75,6 +76,7 @@ class HouseEstate:
         self.note = note
         self.tell = tell
         self._changed = changed
+        self._on_prefix = on_prefix
         self._wall_ms = wall_ms
         self._behind = behind
         self._papers_told = papers_told
@@ -206,7 +208,9 @@ class HouseEstate:
 
     def speaks(self, esp_id: str, kaiser_id: str) -> None:
         """A device on this node's own broker has that id in its topics."""
-        self._prefixes[esp_id] = kaiser_id
+        if self._prefixes.get(esp_id) != kaiser_id:
+            self._prefixes[esp_id] = kaiser_id
+            self._on_prefix(kaiser_id)
 
     def heard_from_afar(self, esp_id: str, tail: str, payload: bytes, received_ms: int) -> None:
         self._put(self._afar_in, esp_id, tail, payload)

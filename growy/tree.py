@@ -56,9 +56,10 @@ def device_prefix(config: Config) -> str:
 
 def listens_to(config: Config) -> tuple[tuple[str, int], ...]:
     """(filter, QoS) for this node's own broker."""
+    devices = subscriptions()
     if config.node.role == ROLE_KAISER:
-        return subscriptions(config.node.kaiser_id, any_prefix=True)
-    return (*subscriptions(config.node.kaiser_id), *god_subscriptions(), (shipments.any_data(), 1))
+        return devices
+    return (*devices, *god_subscriptions(), (shipments.any_data(), 1))
 
 
 def broker_endpoint(config: Config) -> Endpoint:
@@ -168,11 +169,13 @@ async def open_tree(
     setups: Callable[[], ConversionSetups],
     hear: Callable[[Topic, Message | None, int], None],
     note: Callable[[AuditEntry], None],
+    on_prefix: Callable[[str], None],
     wall_ms: Callable[[], int],
 ) -> Tree:
     """What is given as a function need not be there yet.
 
     Args:
+        on_prefix: a device on this node's own broker has that kaiser id in its topics; told again and again.
         hear: takes what a device says that is no reading.
 
     Raises:
@@ -189,6 +192,7 @@ async def open_tree(
         note=note,
         tell=partial(hub.publish_event),
         changed=lambda: sorter.changed(),
+        on_prefix=on_prefix,
         wall_ms=wall_ms,
         behind=lambda: 0 if sender is None else sender.statistics().behind,
         papers_told=lambda: sender.papers_told() if sender is not None else no_wait(),
@@ -217,7 +221,7 @@ async def open_tree(
         certificate = client_certificate_of(endpoint)
         uplink, kaiser, sender = await _kaiser(config, endpoint, store, estate, terms, moment)
         estate.node = kaiser
-        sorter = Sorter(kaiser, lambda topic, payload: False, estate.speaks)
+        sorter = Sorter(kaiser, device_prefix(config), lambda topic, payload: False, estate.speaks)
         return made(node=kaiser, sorter=sorter, uplink=uplink, certificate=certificate, sender=sender)
     god = await open_god(
         config.node.god_id,
@@ -244,7 +248,7 @@ async def open_tree(
         receiver.take(sender_id, payload)
         return True
 
-    sorter = Sorter(god, mail, estate.speaks)
+    sorter = Sorter(god, device_prefix(config), mail, estate.speaks)
     return made(node=god, sorter=sorter, receiver=receiver)
 
 

@@ -13,7 +13,6 @@ from functools import partial
 import attrs
 import trio
 
-from growy.cli.demo_broker import mosquitto, open_mosquitto
 from growy.cli.demo_control import LOOK_S
 from growy.cli.demo_run import HOST, DemoOptions, Witness, tell, tell_login
 from growy.cli.demo_view import MAX_ROWS, DemoMove
@@ -113,7 +112,6 @@ async def running(
     Raises:
         GrowyError.
     """
-    mosquitto()
     async with AsyncExitStack() as opened:
         pis: list[Pi] = []
         for node, specs in shared.items():
@@ -121,9 +119,6 @@ async def running(
             if node != GOD:
                 room = max(MAX_ESPS, len(specs) + 1)
                 await god_of(pis[0].daemon).add(Node(kaiser_id=node, max_esps=room), by=BY)
-            option = "--broker-port" if node == GOD else "another try"
-            folder = options.data_dir / f"broker-{node}"
-            await opened.enter_async_context(open_mosquitto(folder, HOST, port, option))
             witness = Witness()
             daemon = await opened.enter_async_context(one_running(options, node, port, witness))
             witness.watch(daemon)
@@ -140,7 +135,7 @@ async def running(
 async def one_running(
     options: DemoOptions, node: NodeId, port: int, witness: Witness
 ) -> AsyncIterator[Daemon]:
-    more: dict[str, object] = {**LEASE, "broker.url": str(BrokerUrl(BrokerScheme.MQTT, HOST, port))}
+    more: dict[str, object] = {**LEASE, "broker.embedded_listen": f"{HOST}:{port}"}
     if node != GOD:
         more |= {
             "node.role": "kaiser",

@@ -34,7 +34,8 @@ class NodeConfig:
     kaiser_id: str = setting(
         "god",
         "Name of this node, and of a God the topic prefix of its devices: kaiser/{kaiser_id}/... The firmware's "
-        "default is god. A Kaiser hears its devices under any prefix, and must have a name of its own.",
+        "default is god. It hears those with the id of a Kaiser of its own too. A Kaiser hears its devices "
+        "under any prefix, and must have a name of its own.",
         matches=r"[A-Za-z0-9_-]{1,63}",
     )
     data_dir: Path = setting(  # noqa: RUF009 - `setting` makes an attrs field, as for the others

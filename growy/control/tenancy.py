@@ -8,6 +8,7 @@ device is, is the hierarchy's business: it says so by the `tenure` of the device
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import msgspec
 import trio
@@ -23,6 +24,7 @@ from growy.control.samples import Samples
 from growy.control.switch_effects import SwitchEffect
 from growy.control.switchboard import Switchboard
 from growy.model.control import ActuatorKey, Claim, DeviceView, Interlock, Ledger, Tenure
+from growy.model.errors import Duplicate
 from growy.model.handover import (
     DeviceDocuments,
     HandedOver,
@@ -241,11 +243,16 @@ class Tenancy:
             # Deleted by the owner. One that switches something elsewhere too is not this device's alone to delete.
             if one.id not in left and moved and all(key.esp_id == documents.esp_id for key in moved):
                 await self._book.remove(one.id, by=BY)
+        locks = [msgspec.json.decode(text, type=Interlock) for text in documents.interlocks]
+        named = {one.id for one in locks}
+        for lock in self._interlocking.interlocks():
+            if lock.id not in named and lock.a.esp_id == lock.b.esp_id == documents.esp_id:
+                await self._interlocking.remove_interlock(lock.id, by=BY)
         known = {lock.id for lock in self._interlocking.interlocks()}
-        for text in documents.interlocks:
-            interlock = msgspec.json.decode(text, type=Interlock)
-            if interlock.id not in known:
-                await self._interlocking.put_interlock(interlock, by=BY)
+        for lock in locks:
+            if lock.id not in known:
+                with suppress(Duplicate):  # somebody has said the same here
+                    await self._interlocking.put_interlock(lock, by=BY)
 
 
 def _moves(actuators: Iterable[ActuatorKey], esp_id: str) -> bool:

@@ -18,22 +18,41 @@ from growy.wire.encode import server_status
 REPEAT_S = 30.0
 
 
+MOST_OTHERS = 32
+Said = tuple[str, bytes]
+"""Topic and payload."""
+
+
 class ServerStatus:
     """The messages, and the repetition.
 
     Args:
-        kaiser_id: topic prefix.
+        kaiser_id: topic prefix. Devices may have been given others; of those only what is said, not the will.
         wall_ms: Unix ms.
     """
 
     def __init__(self, kaiser_id: str, wall_ms: Callable[[], int]) -> None:
         self._topic = topics.server_status(kaiser_id)
+        self._others: dict[str, None] = {}
         self._wall_ms = wall_ms
 
-    def online(self) -> tuple[str, bytes]:
+    def joins(self, kaiser_id: str) -> list[Said]:
+        """There is a device with that id in its topics; what is to be said because of it."""
+        topic = topics.server_status(kaiser_id)
+        if topic == self._topic or topic in self._others or len(self._others) >= MOST_OTHERS:
+            return []
+        self._others[topic] = None
+        return [(topic, self.online()[1])]
+
+    def online(self) -> Said:
         return self._topic, server_status(True, None, self._wall_ms() // 1000)
 
-    def offline(self) -> tuple[str, bytes]:
+    def online_to_all(self) -> list[Said]:
+        """For every kaiser id that devices here have in their topics."""
+        _, payload = self.online()
+        return [(topic, payload) for topic in (self._topic, *self._others)]
+
+    def offline(self) -> Said:
         """Said when growyd is stopped on purpose: devices without rules go to their safe state at once."""
         return self._topic, server_status(False, "graceful_shutdown", self._wall_ms() // 1000)
 
@@ -46,6 +65,7 @@ class ServerStatus:
         while True:
             await trio.sleep(REPEAT_S)
             try:
-                await publish(*self.online())
+                for said in self.online_to_all():
+                    await publish(*said)
             except PublishFailed:
                 continue

@@ -5,7 +5,7 @@ them is a row of `tests/hierarchy/test_hierarchy_conflicts.py`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import attrs
 
@@ -32,38 +32,6 @@ def settle_claim(record: Ownership | None, claimant: NodeId, epoch: Epoch) -> Cl
         # The same epoch and another owner: nobody was ever told so. God's record is right.
         return ClaimVerdict.ENDED
     return ClaimVerdict.KEEPS
-
-
-@attrs.frozen(slots=True)
-class Claimed:
-    """What a node said about a device."""
-
-    node: NodeId
-    epoch: Epoch
-
-
-@attrs.frozen(slots=True)
-class Contention:
-    winner: Claimed
-    losers: tuple[Claimed, ...]
-    """They are told."""
-
-
-def contend(claims: Iterable[Claimed], record: Ownership | None) -> Contention | None:
-    """Several nodes say, after a partition, that a device is theirs. None: nobody does.
-
-    The higher epoch wins; of equal ones God's, then the owner on record, then the smaller name, so that all who judge
-    come to the same.
-    """
-
-    def weight(claim: Claimed) -> tuple[int, bool, bool, str]:
-        owner = record is not None and claim.node == record.owner
-        return -claim.epoch, claim.node != GOD, not owner, claim.node
-
-    ranked = sorted(set(claims), key=weight)
-    if not ranked:
-        return None
-    return Contention(ranked[0], tuple(one for one in ranked[1:] if one.node != ranked[0].node))
 
 
 # --- a node wants a device to change its owner --------------------------------------------------------------------
@@ -100,38 +68,40 @@ def settle_wish(
 
 class PrefixVerdict(enum.StrEnum):
     KEEP = "keep"
+    """It names nobody but the node that it hangs on."""
     ADOPT = "adopt"
-    """Listen to it under the id that it has. Its topics stay: what moves is who owns it."""
+    """The Kaiser that it names owns it."""
     RESET = "reset"
-    """Assign it the id of the node that it hangs on, while its outputs are off: it hears only part of what it is told
-    until it has connected again."""
+    """What it names does not count: whose it is is settled as if it named its home. A person is told."""
+    STRANGER = "stranger"
+    """It is of another fleet, whose God uses this broker too: it is not listened to. A person is told."""
 
 
 @attrs.frozen(kw_only=True, slots=True)
 class PrefixCase:
     """A device that was heard under a kaiser id."""
 
-    heard: NodeId
+    heard_as: NodeId
     """The id in its topics."""
     home: NodeId
     """The node on whose broker it was heard."""
     registered: bool = False
-    """`heard` is God, or a Kaiser in the registry."""
-    owned: int = 0
-    """Devices that `heard` owns."""
-    max_esps: int = 0
+    """That id is a Kaiser's in the registry."""
+    roomy: bool = False
+    """That Kaiser is online, and has room for one device more."""
     owner: NodeId | None = None
     """Who owns the device; None: it is new."""
 
 
 def settle_prefix(case: PrefixCase) -> PrefixVerdict:
-    """What to do about a device's own kaiser id. The firmware's default is `god`, on every node's broker."""
-    if case.heard in (case.home, GOD):
+    """What the id in a device's own topics says about whose it is. The firmware's default is `god`, on every node's
+    broker. The id itself is left as it is: firmware that is given another hears only part of what it is told until it
+    connects again.
+    """
+    if case.heard_as in (case.home, GOD):
         return PrefixVerdict.KEEP
-    if not case.registered:
-        # Of another fleet, or of a Kaiser that was unregistered: nobody would listen to it.
-        return PrefixVerdict.RESET
-    if case.owner == case.heard or (case.owner is None and case.owned < case.max_esps):
+    if case.owner == case.heard_as or (case.owner is None and case.roomy):
         return PrefixVerdict.ADOPT
-    # It is another's already, or the Kaiser has no room: it stays where it is, under the id of its home.
+    if case.home == GOD and not case.registered:
+        return PrefixVerdict.STRANGER
     return PrefixVerdict.RESET

@@ -30,6 +30,7 @@ from growy.model.hierarchy import (
 from growy.model.time import Moment
 from growy.model.tree_messages import (
     ChainResponse,
+    Found,
     NodeRefusal,
     Pass,
     Passed,
@@ -212,11 +213,11 @@ class God:
             transfers.held(realm, transfer, adopted=True, moment=moment, out=out)
         return self._done(out)
 
-    def found(self, esp_id: str, moment: Moment) -> Effects:
-        """A device has begun a session on God's own broker."""
+    def found(self, esp_id: str, moment: Moment, heard_as: NodeId = GOD) -> Effects:
+        """A device has begun a session on God's own broker. Args: heard_as: the kaiser id in its topics."""
         out: Effects = []
         self.relay.arrived(esp_id)
-        reports.found(self._realm, esp_id, GOD, moment, out)
+        reports.found(self._realm, Found(esp_id=esp_id, heard_as=heard_as), GOD, moment, out)
         return self._done(out)
 
     def configured(self, esp_id: str, version: str) -> None:

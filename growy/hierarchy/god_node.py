@@ -88,6 +88,12 @@ class GodNode(TreeNode[God]):
     def god_id(self) -> str:
         return self._god_id
 
+    def listens_to(self, esp_id: str, heard_as: NodeId) -> bool:
+        if heard_as == GOD or self.node(heard_as) is not None:
+            return True
+        self.enqueue(self.core.found(esp_id, self._moment(), heard_as))
+        return False
+
     def owner(self, esp_id: str) -> NodeId:
         record = self.core.record(esp_id)
         return GOD if record is None else record.owner

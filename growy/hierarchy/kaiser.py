@@ -29,6 +29,7 @@ from growy.model.tree_messages import (
     CrossCommand,
     CrossResponse,
     Documents,
+    Found,
     MessageId,
     NodeRefusal,
     Orders,
@@ -97,7 +98,8 @@ class Kaiser:
         self._newest = NEVER
         self._report_at = moment.clock
         self._noted: set[str] = set()
-        self._found: set[str] = set()
+        self._found: dict[str, NodeId] = {}
+        """By device, the kaiser id in its topics."""
         self._answers: dict[str, ChainResponse | None] = {}
         self.holds = Holds(terms, boot, moment.clock)
         self.relay = Relay(terms, boot)
@@ -166,8 +168,8 @@ class Kaiser:
         """The answer to a `Take`."""
         return [self._report(moment)] if self.holds.adopted(esp_id, epoch) else []
 
-    def found(self, esp_id: str, moment: Moment) -> Effects:
-        """A device has begun a session on this node's broker."""
+    def found(self, esp_id: str, moment: Moment, heard_as: NodeId = GOD) -> Effects:
+        """A device has begun a session on this node's broker. Args: heard_as: the kaiser id in its topics."""
         self.relay.arrived(esp_id)
         if (
             esp_id in self._found
@@ -175,7 +177,7 @@ class Kaiser:
             or self.relay.knows(esp_id)
         ):
             return []
-        self._found.add(esp_id)
+        self._found[esp_id] = heard_as
         return [self._report(moment)]
 
     def prepared(self, esp_id: str, version: str, moment: Moment) -> Effects:
@@ -280,8 +282,12 @@ class Kaiser:
                 out.append(Persist(dropped=tuple(sorted(needless))))
             self.peers = frozenset(orders.peers)
             self.relay.owners_are({one.esp_id: (one.owner, one.epoch) for one in orders.away})
-            self._found -= {one.esp_id for one in orders.away}
-            self._found = {one for one in self._found if self.holds.home(one) != self.identity.kaiser_id}
+            away = {one.esp_id for one in orders.away}
+            self._found = {
+                esp_id: heard_as
+                for esp_id, heard_as in self._found.items()
+                if esp_id not in away and self.holds.home(esp_id) != self.identity.kaiser_id
+            }
         if news:
             out.append(self._report(moment))
 
@@ -333,7 +339,7 @@ class Kaiser:
                     Prepared(esp_id=esp_id, version=version)
                     for esp_id, version in sorted(self._prepared.items())
                 ),
-                found=tuple(sorted(self._found)),
+                found=tuple(Found(esp_id=one, heard_as=heard) for one, heard in sorted(self._found.items())),
             ),
         )
 

@@ -105,6 +105,10 @@ class TreeNode(ABC, Generic[C]):
         """Whether this node may command the device."""
         return self._tenures.get(esp_id, self._default)
 
+    def listens_to(self, esp_id: str, heard_as: NodeId) -> bool:
+        """Whether a device with this kaiser id in its topics may be of this tree. A person is told if not."""
+        return True
+
     @abstractmethod
     def owner(self, esp_id: str) -> NodeId:
         """Whose it is, as far as is known here; empty: nobody has said."""
@@ -154,12 +158,16 @@ class TreeNode(ABC, Generic[C]):
             case _:
                 self.enqueue(self.core.heard(sender, message, self._moment()))
 
-    def device_said(self, esp_id: str, tail: str, payload: bytes, received_ms: int) -> bool:
-        """A device on this node's own broker has said something. Whether it is another node's, and was told to it."""
+    def device_said(
+        self, esp_id: str, tail: str, payload: bytes, received_ms: int, heard_as: NodeId | None = GOD
+    ) -> bool:
+        """A device on this node's own broker has said something. Whether it is another node's, and was told to it.
+        Args: heard_as: the kaiser id in its topic; None: a topic that says nothing of that."""
         said = RelayUp(esp_id=esp_id, tail=tail, payload=payload, received_ms=received_ms)
-        if esp_id not in self._beats:
-            self.enqueue(self.core.found(esp_id, self._moment()))
-        if tail == HEARTBEAT or esp_id not in self._beats:
+        new = esp_id not in self._beats
+        if new and heard_as is not None:
+            self.enqueue(self.core.found(esp_id, self._moment(), heard_as))
+        if heard_as is not None and (new or tail == HEARTBEAT):
             self._beats[esp_id] = (self.me, said)
         if self.tenure(esp_id) is not Tenure.FOREIGN:
             return False

@@ -7,7 +7,7 @@ promised is assumed: every lease on record is out, every pass of God's own is ou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple
 
 import attrs
@@ -102,6 +102,8 @@ class Realm:
     shipped: dict[tuple[NodeId, str], tuple[str, float]] = attrs.field(factory=dict)
     quarantine: float = -math.inf
     """After a restore: until when there may be leases that this God knows nothing of."""
+    noted: dict[Hashable, None] = attrs.field(factory=dict)
+    """Conflicts that a person has been told of."""
     number: int = 0
     """Of God's own commands to devices."""
 
@@ -159,6 +161,11 @@ class Realm:
             for one in self.transfers.values()
         )
         return len(self.owned_by(kaiser_id)) + coming
+
+    def roomy(self, kaiser_id: NodeId) -> bool:
+        """Whether a Kaiser is there, and has room for one device more."""
+        node = self.nodes.get(kaiser_id)
+        return node is not None and self.online(kaiser_id) and self.load_of(kaiser_id) < node.max_esps
 
     def online(self, kaiser_id: NodeId) -> bool:
         node = self.nodes.get(kaiser_id)

@@ -5,11 +5,19 @@ All that God wants of a Kaiser stands in every answer, so an answer that is lost
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import attrs
 import msgspec
 
 from growy.hierarchy import transfers
-from growy.hierarchy.conflicts import ClaimVerdict, settle_claim
+from growy.hierarchy.conflicts import (
+    ClaimVerdict,
+    PrefixCase,
+    PrefixVerdict,
+    settle_claim,
+    settle_prefix,
+)
 from growy.hierarchy.effects import Effects, Note, Persist, Tell
 from growy.hierarchy.realm import Realm, Seen
 from growy.model.audit import AuditSeverity
@@ -19,6 +27,7 @@ from growy.model.tree_messages import (
     Ask,
     Away,
     Ended,
+    Found,
     Grant,
     MessageId,
     NodeRefusal,
@@ -30,6 +39,8 @@ from growy.model.tree_messages import (
     Revoke,
 )
 
+NOTED = 1000
+"""Conflicts that a person has been told of."""
 HEARTBEAT_WRITTEN_MS = 900_000
 """When a Kaiser was last heard is for people: it is not worth a write each time."""
 
@@ -62,8 +73,8 @@ def hear(realm: Realm, report: Report, moment: Moment, out: Effects) -> None:
     for one in report.prepared:
         # It has arrived: when the device leaves and comes again, it is sent again at once.
         realm.shipped.pop((node.kaiser_id, one.esp_id), None)
-    for esp_id in report.found:
-        found(realm, esp_id, node.kaiser_id, moment, out)
+    for device in report.found:
+        found(realm, device, node.kaiser_id, moment, out)
     answer = _Answer()
     for released in report.released:
         _released(realm, node.kaiser_id, released, moment, answer, out)
@@ -80,18 +91,32 @@ def hear(realm: Realm, report: Report, moment: Moment, out: Effects) -> None:
     out.append(Tell(node.kaiser_id, _orders(realm, node.kaiser_id, report, answer)))
 
 
-def found(realm: Realm, esp_id: str, home: NodeId, moment: Moment, out: Effects) -> None:
-    """A device was heard on a node's broker. One that is new belongs to that node if it has room, else to God; one that
-    has moved keeps its owner."""
-    record = realm.records.get(esp_id)
+def found(realm: Realm, one: Found, home: NodeId, moment: Moment, out: Effects) -> None:
+    """A device was heard on a node's broker. One that is new belongs to the Kaiser that it names, or to that node, if
+    there is room, else to God; one that has moved keeps its owner."""
+    esp_id, record = one.esp_id, realm.records.get(one.esp_id)
+    named = realm.nodes.get(one.heard_as)
+    verdict = settle_prefix(
+        PrefixCase(
+            heard_as=one.heard_as,
+            home=home,
+            registered=named is not None,
+            roomy=realm.roomy(one.heard_as),
+            owner=None if record is None else record.owner,
+        )
+    )
+    news = record is None or record.home != home
+    if verdict is PrefixVerdict.STRANGER or (verdict is PrefixVerdict.RESET and news):
+        _misnamed(realm, one, home, verdict, out)
+    if verdict is PrefixVerdict.STRANGER:
+        return
     if record is not None:
         if record.home != home:
             record = msgspec.structs.replace(record, home=home)
             realm.records[esp_id] = record
             out.append(Persist(records=(record,)))
         return
-    node = realm.nodes.get(home)
-    roomy = node is not None and node.state is NodeState.ONLINE and realm.load_of(home) < node.max_esps
+    owner = one.heard_as if verdict is PrefixVerdict.ADOPT else home if realm.roomy(home) else GOD
     realm.records[esp_id] = Ownership(
         esp_id=esp_id,
         owner=GOD,
@@ -102,7 +127,64 @@ def found(realm: Realm, esp_id: str, home: NodeId, moment: Moment, out: Effects)
     )
     if moment.clock < realm.quarantine:
         realm.disputed[esp_id] = realm.quarantine
-    realm.move(esp_id, home if roomy else GOD, "found", None, moment, out)
+    realm.move(esp_id, owner, "found", None, moment, out)
+
+
+def _misnamed(realm: Realm, one: Found, home: NodeId, verdict: PrefixVerdict, out: Effects) -> None:
+    """A person is told, once in a life of this God."""
+    stranger = verdict is PrefixVerdict.STRANGER
+    done = (
+        "it is not listened to: add that Kaiser if it is yours"
+        if stranger
+        else "that does not make it its own"
+    )
+    _conflict(
+        realm,
+        (one.esp_id, home, one.heard_as),
+        f"{one.esp_id} on the broker of {home} names the Kaiser {one.heard_as} in its topics; {done}",
+        one.esp_id,
+        {"heard_as": one.heard_as, "home": home, "verdict": verdict.value},
+        out,
+    )
+
+
+def _overruled(realm: Realm, kaiser_id: NodeId, ask: Ask, record: Ownership | None, out: Effects) -> None:
+    """A Kaiser took a device for its own that has become another's: it is told with the answer, and a person here."""
+    if record is None or record.owner == kaiser_id or not (ask.held or record.previous_owner == kaiser_id):
+        return
+    _conflict(
+        realm,
+        (kaiser_id, ask.esp_id, ask.epoch),
+        f"{kaiser_id} took {ask.esp_id} for its own by epoch {ask.epoch}; it is {record.owner}'s by {record.epoch}",
+        ask.esp_id,
+        {
+            "claimant": kaiser_id,
+            "epoch": ask.epoch,
+            "owner": record.owner,
+            "known": record.epoch,
+            "verdict": ClaimVerdict.ENDED.value,
+        },
+        out,
+    )
+
+
+def _conflict(
+    realm: Realm, key: Hashable, message: str, esp_id: str, details: dict[str, object], out: Effects
+) -> None:
+    if key in realm.noted:
+        return
+    realm.noted[key] = None
+    while len(realm.noted) > NOTED:
+        del realm.noted[next(iter(realm.noted))]
+    out.append(
+        Note(
+            event_type="ownership_conflict",
+            message=message,
+            source_id=esp_id,
+            severity=AuditSeverity.WARNING,
+            details=details,
+        )
+    )
 
 
 def _refusal(realm: Realm, report: Report) -> NodeRefusal | None:
@@ -176,6 +258,7 @@ def _asked(
     record = realm.records.get(ask.esp_id)
     match settle_claim(record, kaiser_id, ask.epoch):
         case ClaimVerdict.ENDED:
+            _overruled(realm, kaiser_id, ask, record, out)
             answer.ended.append(Ended(esp_id=ask.esp_id, epoch=ask.epoch))
         case ClaimVerdict.AHEAD:
             transfers.abandon(realm, ask.esp_id, moment, out)

@@ -14,7 +14,8 @@ from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.kaiser_node import KaiserNode
 from growy.intake.gather import DONE
 from growy.model.errors import WireError
-from growy.wire.topics import Topic, TopicKind, parse_topic
+from growy.model.hierarchy import GOD, NodeId
+from growy.wire.topics import HARD_WIRED_TO_GOD, Topic, TopicKind, parse_topic
 
 MAX_TOPICS = 20_000
 MEASURED = (TopicKind.SENSOR_DATA, TopicKind.SENSOR_BATCH)
@@ -24,6 +25,7 @@ class Sorter:
     """Trio thread only.
 
     Args:
+        prefix: kaiser id in the topics of this node's own devices.
         mail: takes a message that is no device's; whether it was one of the tree's.
         speaks: told under which kaiser id a device speaks.
     """
@@ -31,10 +33,12 @@ class Sorter:
     def __init__(
         self,
         node: GodNode | KaiserNode,
+        prefix: str,
         mail: Callable[[bytes, bytes], bool],
         speaks: Callable[[str, str], None],
     ) -> None:
         self._node = node
+        self._prefix = prefix
         self._mail = mail
         self._speaks = speaks
         self._ours: set[bytes] = set()
@@ -64,13 +68,28 @@ class Sorter:
         topic = self._topic(message.topic)
         if topic is None:
             return not self._mail(message.topic, message.payload)
+        heard_as = self._named(topic)
+        if heard_as is not None:
+            if not self._node.listens_to(topic.esp_id, heard_as):
+                return False
+            self._speaks(topic.esp_id, topic.kaiser_id)
+        elif topic.kind not in HARD_WIRED_TO_GOD:
+            return False  # of another God on the same broker
         if message.retain:
             return True
         tail = message.topic.split(b"/", 4)[4].decode()
-        away = self._node.device_said(topic.esp_id, tail, message.payload, received_ms)
+        away = self._node.device_said(topic.esp_id, tail, message.payload, received_ms, heard_as)
         if not away and topic.kind is not TopicKind.HEARTBEAT and len(self._ours) < MAX_TOPICS:
             self._ours.add(message.topic)
         return not away or topic.kind in MEASURED
+
+    def _named(self, topic: Topic) -> NodeId | None:
+        """Whom a device names in its topic: `god` for this node itself. None: nobody."""
+        if topic.kind in HARD_WIRED_TO_GOD:
+            return None
+        if topic.kaiser_id == self._prefix:
+            return GOD
+        return None if topic.kaiser_id == GOD else topic.kaiser_id
 
     def _topic(self, name: bytes) -> Topic | None:
         found = self._topics.get(name)
@@ -79,7 +98,6 @@ class Sorter:
                 found = parse_topic(name)
             except WireError:
                 return None
-            self._speaks(found.esp_id, found.kaiser_id)
             if len(self._topics) < MAX_TOPICS:
                 self._topics[name] = found
         return found

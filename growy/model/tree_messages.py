@@ -67,6 +67,14 @@ class Prepared(_Part, frozen=True, kw_only=True, omit_defaults=True):
     version: str
 
 
+class Found(_Part, frozen=True, kw_only=True, omit_defaults=True):
+    """A device on its broker."""
+
+    esp_id: str
+    heard_as: NodeId = GOD
+    """The kaiser id in its topics."""
+
+
 class Report(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="report"):
     """`kaiser/{id}/kaiser/status`."""
 
@@ -80,7 +88,7 @@ class Report(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="repor
     released: tuple[Released, ...] = ()
     prepared: tuple[Prepared, ...] = ()
     """All that is on its disk."""
-    found: tuple[str, ...] = ()
+    found: tuple[Found, ...] = ()
     """Devices on its broker that God's last orders did not mention."""
 
 

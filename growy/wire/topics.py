@@ -140,25 +140,19 @@ def device_topic_of(topic: str) -> tuple[str, str] | None:
     return (parts[3], parts[4]) if len(parts) == 5 and parts[0] == "kaiser" and parts[2] == "esp" else None
 
 
-def subscriptions(kaiser_id: str, *, any_prefix: bool = False) -> tuple[tuple[str, int], ...]:
-    """(filter, QoS) of everything growyd listens to. No two filters match the same topic.
+def subscriptions() -> tuple[tuple[str, int], ...]:
+    """(filter, QoS) of everything growyd listens to, under any kaiser id: a device keeps the one that it was given,
+    whoever owns it. No two filters match the same topic.
 
-    Overlapping filters would make some brokers deliver a message once per filter. So
-    `actuator/emergency/response` has no filter of its own (`actuator/+/response` matches it), and for a
-    kaiser other than god the two hard-wired topics are asked for under any kaiser id in one filter. QoS 1
-    throughout: the broker lowers it to what the device used.
-
-    Args:
-        any_prefix: devices under any kaiser id are meant: those of a Kaiser keep the one that they were made with.
+    Overlapping filters would make some brokers deliver a message once per filter. So `actuator/emergency/response` has
+    no filter of its own (`actuator/+/response` matches it). QoS 1 throughout: the broker lowers it to what the device
+    used.
     """
-    own = "+" if any_prefix else _kaiser(kaiser_id)
-    filters: list[tuple[str, int]] = []
-    for kind in TopicKind:
-        if kind is TopicKind.EMERGENCY_RESPONSE:
-            continue
-        owner = "+" if kind in HARD_WIRED_TO_GOD and kaiser_id != GOD else own
-        filters.append((f"kaiser/{owner}/esp/+/{kind.value.replace('{gpio}', '+')}", 1))
-    return tuple(filters)
+    return tuple(
+        (f"kaiser/+/esp/+/{kind.value.replace('{gpio}', '+')}", 1)
+        for kind in TopicKind
+        if kind is not TopicKind.EMERGENCY_RESPONSE
+    )
 
 
 def server_status(kaiser_id: str) -> str:

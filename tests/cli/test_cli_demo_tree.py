@@ -36,7 +36,6 @@ def test_too_few_devices_are_refused_with_the_number_that_is_needed(esps: int, k
         shares(default_fleet(esps), kaisers)
 
 
-@pytest.mark.mosquitto
 def test_a_device_is_moved_while_its_heater_runs_and_every_reading_is_in_god_s_store():
     code, out, err = finished(
         growyd("demo", "--kaisers", 2, "--for", "15s", "--port", 0, "--broker-port", free_port()), 90

@@ -21,7 +21,15 @@ from growy.control.people import Wish
 from growy.control.performing import Ways
 from growy.fleet.fleet import Fleet
 from growy.fleet.journal import FleetJournal, from_row, to_row
-from growy.model.control import ActuatorKey, CommandState, DeviceView, RefusalCode, Tenure
+from growy.model.control import (
+    ActuatorKey,
+    CommandState,
+    DeviceView,
+    Interlock,
+    InterlockKind,
+    RefusalCode,
+    Tenure,
+)
 from growy.model.errors import SafetyRefused
 from growy.model.handover import DeviceDocuments, HandedOver
 from growy.model.reading import NO_SEQ, Bus, Columns, SeriesKey
@@ -307,3 +315,25 @@ async def test_papers_that_come_twice_or_are_older_change_nothing(pair: Pair) ->
     await pair.new.control.tenancy.prepare(documents)
 
     assert [rule.name for rule in pair.new.control.book.rules()] == ["heat more"]
+
+
+async def test_interlocks_go_along_and_what_the_owner_deletes_of_one_device_is_deleted(pair: Pair) -> None:
+    old, new = pair.old.control.interlocking, pair.new.control.interlocking
+    elsewhere = ActuatorKey("ESP_00000F", 5)
+    within = Interlock(id="within", kind=InterlockKind.EXCLUSIVE, a=HEATER, b=FAN)
+    across = Interlock(id="across", kind=InterlockKind.EXCLUSIVE, a=HEATER, b=elsewhere)
+    for lock in (within, across):
+        await old.put_interlock(lock, by="ada")
+    await new.put_interlock(Interlock(id="same", kind=InterlockKind.EXCLUSIVE, a=FAN, b=LAMP), by="bo")
+    await new.put_interlock(
+        Interlock(id="bo's", kind=InterlockKind.EXCLUSIVE, a=elsewhere, b=HEATER), by="bo"
+    )
+    await old.put_interlock(Interlock(id="as bo", kind=InterlockKind.EXCLUSIVE, a=LAMP, b=FAN), by="ada")
+    await pair.new.control.tenancy.prepare(await pair.documents())
+    assert {one.id for one in new.interlocks()} == {"within", "bo's", "as bo"}
+
+    await old.remove_interlock("within", by="ada")
+    await old.remove_interlock("across", by="ada")
+    await pair.new.control.tenancy.prepare(await pair.documents())
+
+    assert {one.id for one in new.interlocks()} == {"bo's", "as bo"}

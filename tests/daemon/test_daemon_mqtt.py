@@ -177,3 +177,26 @@ def test_an_occupied_port_is_said_with_the_option_that_changes_it(
     assert str(port) in ended.stderr
     assert "--port" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_device_with_a_kaiser_s_id_is_heard_and_told_that_its_pi_is_there(
+    growyd: Growyd, device: Device
+) -> None:
+    other = "kaiser/k7/esp/ESP_00AA01"
+    device.listen("kaiser/k7/#")
+    heartbeat = {"esp_id": "ESP_00AA01", "ts": 0, "uptime": 5, "heap_free": 100_000, "wifi_rssi": -50}
+    device.say(f"{other}/system/heartbeat", heartbeat).wait_for_publish(5)
+
+    def told() -> list[Any]:
+        return [one["message"] for one in growyd.ask("/api/v1/audit?type=ownership_conflict")["data"]]
+
+    growyd.wait(lambda parts: bool(told()))
+    assert "add that Kaiser if it is yours" in told()[0]
+    assert growyd.ask("/api/v1/esp/devices")["data"] == []
+    assert not [topic for topic, _, _ in device.heard if topic.endswith(("ack", "status"))]
+
+    growyd.say("POST", "/api/god/kaiser/add", {"kaiser_id": "k7"})
+    device.say(f"{other}/system/heartbeat", heartbeat)
+    device.wait_for(lambda topic, _: topic == f"{other}/system/heartbeat/ack")
+    _, online, _ = device.wait_for(lambda topic, _: topic == "kaiser/k7/server/status")
+    assert online["status"] == "online"

@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 
 from growy.hierarchy.conflicts import (
-    Claimed,
     ClaimVerdict,
     PrefixCase,
     PrefixVerdict,
     WishVerdict,
-    contend,
     settle_claim,
     settle_prefix,
     settle_wish,
@@ -36,33 +34,6 @@ def test_what_god_makes_of_a_claim(
     record: Ownership | None, claimant: str, epoch: int, verdict: ClaimVerdict
 ) -> None:
     assert settle_claim(record, claimant, epoch) is verdict
-
-
-CONTENTIONS = [
-    # claims -> winner, losers
-    ([("k1", 3)], "k1", []),
-    ([("k1", 3), ("k2", 4)], "k2", ["k1"]),
-    ([("k1", 3), ("k2", 4), (GOD, 2)], "k2", ["k1", GOD]),
-    ([("k2", 4), (GOD, 4)], GOD, ["k2"]),
-    ([("k2", 4), ("k1", 4)], "k1", ["k2"]),  # the owner on record
-    ([("k3", 4), ("k2", 4)], "k2", ["k3"]),  # neither is: the smaller name
-    ([("k1", 3), ("k1", 5)], "k1", []),  # one node that has said two things does not lose to itself
-]
-
-
-@pytest.mark.parametrize(("claims", "winner", "losers"), CONTENTIONS)
-def test_the_higher_epoch_wins_and_the_others_are_told(
-    claims: list[tuple[str, int]], winner: str, losers: list[str]
-) -> None:
-    for order in (claims, claims[::-1]):
-        found = contend([Claimed(*one) for one in order], RECORD)
-        assert found is not None
-        assert found.winner.node == winner
-        assert [one.node for one in found.losers] == losers
-
-
-def test_without_claims_there_is_no_contention() -> None:
-    assert contend([], RECORD) is None
 
 
 WISHES = [
@@ -91,27 +62,22 @@ def test_who_may_have_an_owner_changed(
 
 
 PREFIXES = [
-    (PrefixCase(heard=GOD, home=GOD), PrefixVerdict.KEEP),
-    (PrefixCase(heard=GOD, home="k1"), PrefixVerdict.KEEP),
-    (PrefixCase(heard="k1", home="k1"), PrefixVerdict.KEEP),
-    (PrefixCase(heard="k9", home=GOD), PrefixVerdict.RESET),
-    (PrefixCase(heard="k1", home=GOD, registered=True, owned=9, max_esps=10), PrefixVerdict.ADOPT),
-    (PrefixCase(heard="k1", home=GOD, registered=True, owned=10, max_esps=10), PrefixVerdict.RESET),
-    (
-        PrefixCase(heard="k1", home=GOD, registered=True, owned=10, max_esps=10, owner="k1"),
-        PrefixVerdict.ADOPT,
-    ),
-    (
-        PrefixCase(heard="k1", home="k2", registered=True, owned=0, max_esps=10, owner="k2"),
-        PrefixVerdict.RESET,
-    ),
-    (
-        PrefixCase(heard="k1", home=GOD, registered=True, owned=0, max_esps=10, owner=GOD),
-        PrefixVerdict.RESET,
-    ),
+    (PrefixCase(heard_as=GOD, home=GOD), PrefixVerdict.KEEP),
+    (PrefixCase(heard_as=GOD, home="k1"), PrefixVerdict.KEEP),
+    (PrefixCase(heard_as="k1", home="k1", registered=True), PrefixVerdict.KEEP),
+    (PrefixCase(heard_as="k1", home=GOD, registered=True, roomy=True), PrefixVerdict.ADOPT),
+    (PrefixCase(heard_as="k1", home="k2", registered=True, roomy=True), PrefixVerdict.ADOPT),
+    (PrefixCase(heard_as="k1", home=GOD, registered=True, owner="k1"), PrefixVerdict.ADOPT),
+    (PrefixCase(heard_as="k1", home=GOD, registered=True), PrefixVerdict.RESET),
+    (PrefixCase(heard_as="k1", home="k2", registered=True, roomy=True, owner="k2"), PrefixVerdict.RESET),
+    (PrefixCase(heard_as="k1", home=GOD, registered=True, roomy=True, owner=GOD), PrefixVerdict.RESET),
+    (PrefixCase(heard_as="k9", home="k1"), PrefixVerdict.RESET),
+    (PrefixCase(heard_as="k9", home=GOD), PrefixVerdict.STRANGER),
 ]
 
 
 @pytest.mark.parametrize(("case", "verdict"), PREFIXES)
-def test_what_becomes_of_a_devices_own_kaiser_id(case: PrefixCase, verdict: PrefixVerdict) -> None:
+def test_what_a_devices_own_kaiser_id_says_about_whose_it_is(
+    case: PrefixCase, verdict: PrefixVerdict
+) -> None:
     assert settle_prefix(case) is verdict

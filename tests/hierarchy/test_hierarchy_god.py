@@ -36,6 +36,7 @@ from growy.model.hierarchy import (
 )
 from growy.model.tree_messages import (
     Ask,
+    Found,
     MessageId,
     NodeRefusal,
     Released,
@@ -163,7 +164,7 @@ def test_a_report_that_comes_late_or_twice_is_not_answered() -> None:
 def test_a_new_device_belongs_to_its_home_if_that_has_room() -> None:
     one = god(nodes=[msgspec.structs.replace(ONLINE[0], max_esps=1), ONLINE[1]])
 
-    out = reports(one, "k1", 1, 1.0, found=(ESP, OTHER))
+    out = reports(one, "k1", 1, 1.0, found=(Found(esp_id=ESP), Found(esp_id=OTHER)))
 
     written = [record for persist in of(out, Persist) for record in persist.records]
     assert [(record.esp_id, record.owner, record.home) for record in written] == [
@@ -171,6 +172,62 @@ def test_a_new_device_belongs_to_its_home_if_that_has_room() -> None:
         (OTHER, GOD, "k1"),
     ]
     assert [(away.esp_id, away.owner) for away in orders(out).away] == [(OTHER, GOD)]
+
+
+def conflicts(out: object) -> list[tuple[str, object]]:
+    notes = [note for note in of(out, Note) if note.event_type == "ownership_conflict"]
+    return [(note.source_id, note.details["verdict"]) for note in notes]
+
+
+def test_a_new_device_that_names_a_kaiser_belongs_to_it_wherever_it_hangs() -> None:
+    one = god(nodes=ONLINE)
+
+    out = one.found(ESP, at(1.0), "k2")
+    assert (one.record(ESP).owner, one.record(ESP).home) == ("k2", GOD)
+    assert conflicts(out) == []
+
+    reports(one, "k1", 1, 2.0, found=(Found(esp_id=OTHER, heard_as="k2"),))
+    assert (one.record(OTHER).owner, one.record(OTHER).home) == ("k2", "k1")
+
+
+def test_a_device_that_names_a_kaiser_without_room_is_its_home_s_and_a_person_is_told_once() -> None:
+    one = god(nodes=[ONLINE[0], msgspec.structs.replace(ONLINE[1], max_esps=0)])
+
+    out = reports(one, "k1", 1, 1.0, found=(Found(esp_id=ESP, heard_as="k2"),))
+    assert (one.record(ESP).owner, one.record(ESP).home) == ("k1", "k1")
+    assert conflicts(out) == [(ESP, "reset")]
+    assert conflicts(reports(one, "k1", 2, 2.0, found=(Found(esp_id=ESP, heard_as="k2"),))) == []
+
+
+def test_a_device_of_another_fleet_on_god_s_broker_is_not_taken_and_a_person_is_told_once() -> None:
+    one = god(nodes=ONLINE)
+
+    assert conflicts(one.found(ESP, at(1.0), "k9")) == [(ESP, "stranger")]
+    assert one.record(ESP) is None
+    assert one.found(ESP, at(2.0), "k9") == []
+
+    one.add(Node(kaiser_id="k9"), at(3.0))
+    one.found(ESP, at(4.0), "k9")
+    assert one.record(ESP).owner == GOD  # k9 is not there yet
+
+
+@pytest.mark.parametrize("order", [("k1", "k2"), ("k2", "k1")])
+def test_of_two_that_claim_a_device_after_a_partition_the_higher_epoch_wins_and_the_other_is_told(
+    order: tuple[str, str],
+) -> None:
+    claims = {"k1": 8, "k2": 9}
+    one = god(nodes=ONLINE, records=[owned(epoch=7)])
+    noted = []
+    for number in (1, 2):
+        for kaiser_id in order:
+            ask = Ask(esp_id=ESP, epoch=claims[kaiser_id], held=True)
+            out = reports(one, kaiser_id, number, float(number), asks=(ask,))
+            noted += [note.message for note in of(out, Note)]
+
+    assert (one.record(ESP).owner, one.record(ESP).epoch) == ("k2", 9)
+    out = reports(one, "k1", 3, 3.0, asks=(Ask(esp_id=ESP, epoch=8, held=True),))
+    assert [(ended.esp_id, ended.epoch) for ended in orders(out).ended] == [(ESP, 8)]
+    assert noted.count(f"k1 took {ESP} for its own by epoch 8; it is k2's by 9") == 1
 
 
 def test_everything_that_is_told_stands_on_the_disk_before() -> None:

@@ -25,10 +25,12 @@ from growy.model.handover import HandedOver, HeldOutput
 from growy.model.hierarchy import GOD, ChainType
 from growy.model.tree_messages import (
     NEVER,
+    Away,
     ChainCommand,
     ChainResponse,
     Documents,
     Ended,
+    Found,
     Grant,
     MessageId,
     NodeRefusal,
@@ -326,3 +328,14 @@ def test_an_emergency_stop_comes_from_its_own_god_only() -> None:
     out = node.heard(GOD, msgspec.structs.replace(told, god_instance="god-1"), at(2.0))
 
     assert of(out, StopHere) == [StopHere(command_id="s", esp_id=None, reason="smoke", issued_by="")]
+
+
+def test_a_device_is_reported_under_the_id_that_it_names_until_god_has_said_whose_it_is() -> None:
+    node = kaiser(god_instance="god-1")
+    node.found(ESP, at(1.0), "k9")
+    asked = report(node.tick(at(10.0)))
+    assert asked.found == (Found(esp_id=ESP, heard_as="k9"),)
+
+    node.heard(GOD, from_god(asked.id, away=(Away(esp_id=ESP, owner=GOD, epoch=3),)), at(11.0))
+
+    assert report(node.tick(at(20.0))).found == ()

@@ -121,7 +121,7 @@ def _kill_again_and_again(god: Pi, k1: Pi, port: int, esp_id: str, times: int) -
     luck = random.Random(3)
     god.call("POST", "/api/god/kaiser/add", {"kaiser_id": "k1"})
     wait(lambda: any(k["status"] == "online" for k in god.hierarchy()["kaisers"]), 20, "k1 is online")
-    wait(lambda: device(god, esp_id), 20, "God knows the device")
+    wait(lambda: (device(god, esp_id) or {}).get("epoch"), 20, "God knows whose the device is")
     publisher = Publisher(port, 50)
     publisher.start()
     ends: dict[str, int] = {}

@@ -59,17 +59,17 @@ async def test_a_kaiser_is_added_and_its_devices_are_found_leased_and_commanded(
     assert grove.owners(esp.esp_id) == ["k1"]
 
 
-async def test_a_device_moves_to_a_kaiser_and_back_while_it_heats_and_nothing_is_switched(
+async def test_a_device_moves_between_god_and_kaisers_while_it_heats_and_nothing_is_switched(
     grove: Grove,
 ) -> None:
-    k1 = await grove.add_kaiser("k1")
+    k1, _ = await grove.add_kaiser("k1"), await grove.add_kaiser("k2")
     (esp,) = await grove.god.devices(1)
     meter = await heated(grove, esp, grove.god)
     publisher = Publisher(grove.god.broker.port, 100, esp.esp_id)
     publisher.start()
     began = trio.current_time()
     async with grove.watched(esp.esp_id) as doubles:
-        for owner in ("k1", GOD, "k1"):
+        for owner in ("k1", "k2", GOD, "k2", "k1"):
             chain, took_s = await grove.transfer(esp.esp_id, owner)
             assert chain.status is ChainStatus.DONE, chain
             assert took_s <= 5

@@ -99,6 +99,7 @@ def estate_of(
         note=note,
         tell=hub.publish_event,
         changed=lambda: None,
+        on_prefix=lambda kaiser_id: None,
         papers_told=trio.lowlevel.checkpoint,
         wall_ms=wall_ms,
     )

@@ -86,7 +86,7 @@ def test_every_topic_of_a_device_is_subscribed_exactly_once(kaiser_id: str, data
     published_under = "god" if kind in HARD_WIRED_TO_GOD else kaiser_id
     topic = device_topic(Topic(published_under, data.draw(esp_ids), kind, gpio))
 
-    hits = [pattern for pattern, _ in subscriptions(kaiser_id) if matches(pattern, topic)]
+    hits = [pattern for pattern, _ in subscriptions() if matches(pattern, topic)]
 
     assert len(hits) == 1
 
@@ -95,12 +95,12 @@ def test_growyd_hears_nothing_that_it_says_itself() -> None:
     said = [build(*arguments) for build, arguments in builders()]
 
     assert not [
-        (pattern, topic) for pattern, _ in subscriptions("god") for topic in said if matches(pattern, topic)
+        (pattern, topic) for pattern, _ in subscriptions() for topic in said if matches(pattern, topic)
     ]
 
 
 def test_all_subscriptions_are_at_least_once() -> None:
-    assert {qos for _, qos in subscriptions("god")} == {1}
+    assert {qos for _, qos in subscriptions()} == {1}
 
 
 def test_the_topics_growyd_speaks_on() -> None:
@@ -129,7 +129,6 @@ def test_the_topics_growyd_speaks_on() -> None:
         (lambda: topics.config("a/b", "ESP_EA5484"), "unknown_topic"),
         (lambda: topics.actuator_command("god", "ESP_EA5484", 256), "bad_gpio"),
         (lambda: topics.server_status("#"), "unknown_topic"),
-        (lambda: subscriptions(""), "unknown_topic"),
         (lambda: device_topic(Topic("god", "ESP_EA5484", TopicKind.SENSOR_DATA, None)), "bad_gpio"),
     ],
 )
