@@ -181,6 +181,7 @@ async def test_chains_are_listed_cancelled_and_consented_to(tree: Tree, run: Run
             assert tree.gods.owner(ESP) == "kaiser_1"
     await until(lambda: tree.gods.owner(ESP) == "kaiser_2")
     await until(lambda: not tree.gods.core.chains)
+    await tree.gods.settled()  # its end is on the disk
     everything = json.loads((await run("chains", "--all", "--json")).output)
     assert [chain["status"] for chain in everything] == ["done", "cancelled", "done"]
     again = await run("chains", "cancel", everything[0]["command_id"])
