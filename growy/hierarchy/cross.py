@@ -1,6 +1,6 @@
 """What one Kaiser wants of another: directly, and again, and when that fails by way of God. Pure.
 
-A command may arrive more than once; it is carried out once, because it is known by its id.
+A command may arrive more than once, and by both ways; it is carried out once, because it is known by its id.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import attrs
 
 from growy.hierarchy.effects import CrossEnded, Effects, Obey, Tell
 from growy.model.hierarchy import GOD, NodeId
-from growy.model.tree_messages import CrossCommand, CrossResponse, Reroute
+from growy.model.tree_messages import ChainCommand, CrossCommand, CrossFault, CrossResponse, Reroute
 
 AGAIN_S = 2.0
 DIRECTLY = 3
@@ -53,12 +53,16 @@ class Cross:
         command = CrossCommand(command_id=command_id, command_type=command_type, data=data)
         self._sent[command_id] = _Sent(target, command, deadline)
 
+    def forget(self, command_id: str) -> None:
+        """Nobody waits for the answer any more: it is not sent again."""
+        self._sent.pop(command_id, None)
+
     def tick(self, peers: Collection[NodeId], now: float, out: Effects) -> None:
         """Args: peers: Kaisers that God hears."""
         for command_id, one in list(self._sent.items()):
             if now >= one.deadline:
                 del self._sent[command_id]
-                out.append(CrossEnded(command_id=command_id, success=False, message="no answer", data={}))
+                out.append(unanswered(command_id))
             elif now >= one.again_at:
                 one.attempts += 1
                 one.again_at = now + AGAIN_S
@@ -72,18 +76,21 @@ class Cross:
             if response is not None:
                 out.append(Tell(sender, response))
             return
-        self._remember(key, None)
-        out.append(
-            Obey(
-                command_id=key,
-                command_type=command.command_type,
-                esp_id=None,
-                data={"source_kaiser": sender, **command.data},
-            )
-        )
+        self._obey(key, sender, command.command_type, command.data, out)
+
+    def carried(self, chain: ChainCommand, out: Effects) -> CrossResponse | None:
+        """Another Kaiser's command, by way of God: the chain's id is the key of `heard`. What was answered to it, if
+        it had come directly and only the answer was lost."""
+        key = chain.command_id
+        if key in self._heard:
+            return self._heard[key]
+        data = chain.data.get("data")
+        said = data if isinstance(data, Mapping) else {}
+        self._obey(key, key.partition("/")[0], str(chain.data.get("command_type", "")), said, out)
+        return None
 
     def answer(self, key: str, success: bool, message: str, data: Mapping[str, object]) -> Effects:
-        """Args: key: the `command_id` of the `Obey`."""
+        """Directly, whichever way it came. Args: key: the `command_id` of the `Obey`."""
         sender, _, command_id = key.partition("/")
         response = CrossResponse(command_id=command_id, success=success, message=message, data=data)
         self._remember(key, response)
@@ -98,8 +105,16 @@ class Cross:
                     success=response.success,
                     message=response.message,
                     data=response.data,
+                    fault=response.fault,
                 )
             )
+
+    def _obey(self, key: str, sender: NodeId, kind: str, data: Mapping[str, object], out: Effects) -> None:
+        self._remember(key, None)
+        # The last word on whose command it is has the way that it came, not the command.
+        out.append(
+            Obey(command_id=key, command_type=kind, esp_id=None, data={**data, "source_kaiser": sender})
+        )
 
     def _attempt(self, one: _Sent, peers: Collection[NodeId]) -> Tell:
         if one.attempts <= DIRECTLY and one.target in peers:
@@ -120,3 +135,10 @@ class Cross:
         self._heard[key] = response
         while len(self._heard) > KEPT:
             del self._heard[next(iter(self._heard))]
+
+
+def unanswered(command_id: str) -> CrossEnded:
+    """Its time is over."""
+    return CrossEnded(
+        command_id=command_id, success=False, message="no answer", data={}, fault=CrossFault.NO_ANSWER
+    )

@@ -15,7 +15,7 @@ import attrs
 from growy.model.audit import AuditSeverity
 from growy.model.handover import HandedOver
 from growy.model.hierarchy import ChainType, CommandChain, Epoch, Node, NodeId, Ownership
-from growy.model.tree_messages import Documents, TreeMessage
+from growy.model.tree_messages import CrossFault, Documents, TreeMessage
 
 
 @attrs.frozen(kw_only=True, slots=True)
@@ -174,6 +174,8 @@ class CrossEnded:
     success: bool
     message: str
     data: Mapping[str, object]
+    fault: CrossFault | None = None
+    """None: this is what the other Kaiser answered."""
 
 
 Effect: TypeAlias = (

@@ -203,6 +203,11 @@ class Kaiser:
         _keep(self._answers, command_id, response, ANSWERS_KEPT)
         return [Tell(GOD, response)]
 
+    def answer_cross(self, key: str, success: bool, message: str, data: Mapping[str, object]) -> Effects:
+        """What became of another Kaiser's command: told to that one, and to God if God has carried it."""
+        out = self.cross.answer(key, success, message, data)
+        return out + self.answer(key, success, message, data) if key in self._answers else out
+
     def petition(self, petition_id: str, esp_id: str, to_owner: NodeId, reason: str) -> Effects:
         """Ask God for a transfer. To be repeated, with the same id, until God's records show it."""
         return [
@@ -301,7 +306,11 @@ class Kaiser:
             out += self.answer(command.command_id, False, "cancelled before it was heard of")
             return
         _keep(self._answers, command.command_id, None, ANSWERS_KEPT)
-        if command.command_type == ChainType.EMERGENCY_STOP:
+        if command.command_type == ChainType.CROSS_KAISER:
+            done = self.cross.carried(command, out)
+            if done is not None:
+                out += self.answer(command.command_id, done.success, done.message, done.data)
+        elif command.command_type == ChainType.EMERGENCY_STOP:
             out.append(
                 StopHere(
                     command_id=command.command_id,

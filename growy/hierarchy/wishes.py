@@ -13,10 +13,12 @@ from growy.hierarchy.effects import AlternativeRoute, Effects, Note, Tell
 from growy.hierarchy.realm import Realm, TransferPlan
 from growy.model.audit import AuditSeverity
 from growy.model.errors import GrowyError
-from growy.model.hierarchy import ChainType, CommandChain, NodeId
+from growy.model.hierarchy import ChainStatus, ChainType, CommandChain, NodeId
 from growy.model.time import Moment
-from growy.model.tree_messages import CrossResponse, Petition, Reroute
+from growy.model.tree_messages import CrossFault, CrossResponse, Petition, Reroute
 
+FAULTS = {ChainStatus.TIMEOUT: CrossFault.NO_ANSWER, ChainStatus.CANCELLED: CrossFault.CANCELLED}
+"""Ends of a chain that are not the other Kaiser's word."""
 KEPT = 256
 """Petitions that are known when they are heard again."""
 
@@ -67,10 +69,13 @@ class Wishes:
         if sender not in self._realm.nodes or any(one.command_id == chain_id for one in self._chains.live):
             return
         if message.target not in self._realm.nodes:
-            gone = f"there is no Kaiser {message.target}"
-            out.append(
-                Tell(sender, CrossResponse(command_id=message.command_id, success=False, message=gone))
+            gone = CrossResponse(
+                command_id=message.command_id,
+                success=False,
+                message=f"there is no Kaiser {message.target}",
+                fault=CrossFault.NO_KAISER,
             )
+            out.append(Tell(sender, gone))
             return
         out.append(AlternativeRoute(source=sender, target=message.target, command_type=message.command_type))
         data = {"source_kaiser": sender, "command_type": message.command_type, "data": dict(message.data)}
@@ -82,6 +87,10 @@ class Wishes:
             return
         source, _, command_id = chain.command_id.partition("/")
         response = CrossResponse(
-            command_id=command_id, success=success, message=message, data=chain.response_data
+            command_id=command_id,
+            success=success,
+            message=message,
+            data={name: value for name, value in chain.response_data.items() if name != "message"},
+            fault=FAULTS.get(chain.status),
         )
         out.append(Tell(source, response))

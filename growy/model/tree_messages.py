@@ -313,6 +313,17 @@ class RelayUp(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="rela
     received_ms: int
 
 
+class CrossFault(enum.StrEnum):
+    """Why a command came to nothing without a word of the Kaiser that it was for."""
+
+    NO_KAISER = "no_kaiser"
+    """God has no Kaiser of that name."""
+    NO_ANSWER = "no_answer"
+    """Not in time. It may have done it all the same."""
+    CANCELLED = "cancelled"
+    """At God, before it was answered; likewise."""
+
+
 class CrossCommand(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="cross_command"):
     """One Kaiser wants something of another."""
 
@@ -326,6 +337,8 @@ class CrossResponse(_Message, frozen=True, kw_only=True, omit_defaults=True, tag
     success: bool
     message: str = ""
     data: Mapping[str, object] = {}
+    fault: CrossFault | None = None
+    """None: this is what the other Kaiser said."""
 
 
 FromKaiser: TypeAlias = Report | Health | ChainResponse | Petition | Reroute

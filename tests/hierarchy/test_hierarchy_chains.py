@@ -19,6 +19,7 @@ from growy.hierarchy.effects import (
     StopHere,
     Tell,
 )
+from growy.hierarchy.god import God
 from growy.model.errors import ChainEnded, ChainNotFound, NodeNotFound
 from growy.model.hierarchy import (
     ChainStatus,
@@ -28,6 +29,7 @@ from growy.model.hierarchy import (
 from growy.model.tree_messages import (
     ChainCommand,
     ChainResponse,
+    CrossFault,
     CrossResponse,
     Reroute,
 )
@@ -138,4 +140,21 @@ def test_a_kaiser_that_does_not_exist_is_not_sought() -> None:
 
     out = one.heard("k1", Reroute(kaiser_id="k1", target="k9", command_id="x", command_type="t"), at(0.0))
 
-    assert not said(out, CrossResponse)[0].success
+    (answer,) = said(out, CrossResponse)
+    assert (answer.success, answer.fault) == (False, CrossFault.NO_KAISER)
+
+
+def test_an_end_that_is_not_the_other_kaisers_word_is_told_apart_from_a_refusal() -> None:
+    def carried() -> God:
+        one = god(nodes=ONLINE)
+        one.heard("k1", Reroute(kaiser_id="k1", target="k2", command_id="x", command_type="t"), at(0.0))
+        return one
+
+    (late,) = said(carried().tick(at(61.0)), CrossResponse)
+    assert (late.success, late.fault) == (False, CrossFault.NO_ANSWER)
+    (cancelled,) = said(carried().cancel("k1/x", at(1.0)), CrossResponse)
+    assert (cancelled.success, cancelled.fault) == (False, CrossFault.CANCELLED)
+    no = ChainResponse(kaiser_id="k2", command_id="k1/x", success=False, message="no", data={"n": 1})
+    (refused,) = said(carried().heard("k2", no, at(1.0)), CrossResponse)
+    assert (refused.success, refused.fault) == (False, None)
+    assert (refused.message, refused.data) == ("no", {"n": 1})

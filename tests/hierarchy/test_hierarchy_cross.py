@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from tree_rig import of, said
+from tree_rig import at, kaiser, of, said
 
 from growy.hierarchy.cross import AGAIN_S, Cross
 from growy.hierarchy.effects import CrossEnded, Effects, Obey, Tell
 from growy.model.hierarchy import GOD
-from growy.model.tree_messages import CrossCommand, CrossResponse, Reroute
+from growy.model.tree_messages import (
+    ChainCommand,
+    ChainResponse,
+    CrossCommand,
+    CrossFault,
+    CrossResponse,
+    Reroute,
+)
 
 
 def ticked(cross: Cross, now: float, *peers: str) -> Effects:
@@ -54,7 +61,7 @@ def test_without_an_answer_it_ends_at_its_deadline() -> None:
 
     (ended,) = of(ticked(cross, 3.0, "k2"), CrossEnded)
 
-    assert not ended.success
+    assert (ended.success, ended.fault) == (False, CrossFault.NO_ANSWER)
     assert cross.next_due() == float("inf")
 
 
@@ -72,6 +79,90 @@ def test_it_is_carried_out_once_and_answered_whenever_it_is_heard() -> None:
     again: Effects = []
     cross.heard("k1", command, again)
     assert again == first == [Tell("k1", CrossResponse(command_id="x", success=True))]
+
+
+def test_nobody_else_than_the_sender_says_whose_command_it_is() -> None:
+    cross = Cross("k2")
+    out: Effects = []
+
+    cross.heard("k1", CrossCommand(command_id="x", command_type="t", data={"source_kaiser": "k3"}), out)
+
+    assert of(out, Obey)[0].data["source_kaiser"] == "k1"
+
+
+def test_what_is_forgotten_is_not_sent_again_and_its_answer_is_nobodys() -> None:
+    cross = Cross("k1")
+    cross.send("k2", "x", "sync_data", {}, deadline=100.0)
+    ticked(cross, 0.0, "k2")
+
+    cross.forget("x")
+    cross.forget("x")
+
+    out: Effects = []
+    cross.answered(CrossResponse(command_id="x", success=True), out)
+    assert ticked(cross, AGAIN_S, "k2") == out == []
+    assert cross.next_due() == float("inf")
+
+
+# -- by way of God
+
+
+def chained(command_id: str = "k2/x", **more: object) -> ChainCommand:
+    data = {"source_kaiser": "k2", "command_type": "sync_data", "data": {"a": 1}, **more}
+    return ChainCommand(god_instance="god-1", command_id=command_id, command_type="cross_kaiser", data=data)
+
+
+def test_what_god_carries_is_obeyed_as_if_it_had_come_directly_and_answered_both_ways() -> None:
+    one = kaiser(god_instance="god-1")
+
+    (obey,) = of(one.heard(GOD, chained(), at(0.0)), Obey)
+    assert (obey.command_id, obey.command_type) == ("k2/x", "sync_data")
+    assert obey.data == {"a": 1, "source_kaiser": "k2"}
+    assert one.heard(GOD, chained(), at(5.0)) == []
+
+    out = one.answer_cross("k2/x", True, "", {"n": 1})
+    assert [(told.to, type(told.message)) for told in of(out, Tell)] == [
+        ("k2", CrossResponse),
+        (GOD, ChainResponse),
+    ]
+    (again,) = said(one.heard(GOD, chained(), at(10.0)), ChainResponse)
+    assert (again.success, again.data) == (True, {"n": 1})
+
+
+def test_what_had_come_directly_is_not_obeyed_again_when_god_carries_it() -> None:
+    one = kaiser(god_instance="god-1")
+    command = CrossCommand(command_id="x", command_type="sync_data", data={"a": 1})
+
+    assert of(one.heard("k2", command, at(0.0)), Obey)
+    assert one.heard(GOD, chained(), at(1.0)) == []
+    assert said(one.answer_cross("k2/x", True, "", {}), ChainResponse)
+
+    two = kaiser(god_instance="god-1")
+    two.heard("k2", command, at(0.0))
+    assert not said(two.answer_cross("k2/x", False, "no", {}), ChainResponse)
+    out = two.heard(GOD, chained(), at(1.0))
+    assert not of(out, Obey)
+    (told,) = said(out, ChainResponse)
+    assert (told.success, told.message) == (False, "no")
+
+
+def test_what_god_has_carried_is_not_obeyed_again_when_it_comes_directly_after_all() -> None:
+    one = kaiser(god_instance="god-1")
+    one.heard(GOD, chained(), at(0.0))
+    one.answer_cross("k2/x", True, "", {})
+
+    out = one.heard("k2", CrossCommand(command_id="x", command_type="sync_data"), at(1.0))
+
+    assert not of(out, Obey)
+    assert said(out, CrossResponse)[0].success
+
+
+def test_what_is_no_table_in_it_is_left_out() -> None:
+    one = kaiser(god_instance="god-1")
+
+    (obey,) = of(one.heard(GOD, chained(data=7), at(0.0)), Obey)
+
+    assert obey.data == {"source_kaiser": "k2"}
 
 
 def test_two_kaisers_may_use_the_same_id() -> None:

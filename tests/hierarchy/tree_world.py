@@ -225,8 +225,8 @@ class World:
             case Obey():
                 core = process.core
                 if isinstance(core, Kaiser):
-                    if "/" in effect.command_id and effect.command_type != "cross_kaiser":
-                        self.do(process, core.cross.answer(effect.command_id, True, "", {}))
+                    if "/" in effect.command_id:
+                        self.do(process, core.answer_cross(effect.command_id, True, "", {}))
                     elif self.dice.random() < 0.7:
                         self.do(process, core.answer(effect.command_id, True))
             case StopHere():
