@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 import attrs
 import trio
 
-from growy.hierarchy.effects import Effect, Obey, Prepare, Tell
+from growy.hierarchy import asking
+from growy.hierarchy.cross import unanswered
+from growy.hierarchy.effects import CrossEnded, Effect, Effects, Obey, Prepare, Tell
 from growy.hierarchy.estate import Estate, Mail
 from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.leases import Terms
@@ -141,6 +143,64 @@ class KaiserNode(TreeNode[Kaiser]):
         self.enqueue(self.core.petition(petition_id, esp_id, to_owner, reason))
         return petition_id
 
+    async def ask(
+        self,
+        target: NodeId,
+        command_type: str,
+        data: Mapping[str, object],
+        timeout_s: float,
+        *,
+        by: str = "",
+    ) -> CrossEnded:
+        """Has another Kaiser do something: told at once, directly, and in the end by way of God.
+
+        Args:
+            command_type: `sync_data`: how far it is. `transfer_esp`: that it asks God to give `esp_id`, a device of its
+                own, to `to_owner`, by default to this node; with a `reason`.
+            timeout_s: at most so long; what goes by way of God needs 6 to 10 s.
+            by: who wants it.
+
+        Returns:
+            What the other has answered; that it refuses is an answer too.
+
+        Raises:
+            NodeNotFound: this node itself, no id of a Kaiser, or one that God does not have.
+            ChainEnded: a person at God has cancelled what God carried.
+            NodeSilent: no answer by then. It may do it all the same.
+
+        When this is cancelled, it is told no more; what was told before may be done all the same.
+        """
+        asking.need_other(self.me, self._god_id, target)
+        command_id = f"x-{secrets.token_hex(6)}"
+        answered, answers = trio.Event(), list[CrossEnded]()
+
+        def hear(ended: CrossEnded) -> None:
+            answers.append(ended)
+            answered.set()
+
+        self._crossing[command_id] = hear
+        try:
+            self.enqueue(self._send(target, command_id, command_type, {**data, "issued_by": by}, timeout_s))
+            with trio.move_on_after(timeout_s):
+                await answered.wait()
+            if not answers:  # the core notices at its next tick
+                answers.append(unanswered(command_id))
+            return asking.answer_of(target, command_type, answers[0], god_heard=self.god().heard)
+        finally:
+            self._crossing.pop(command_id, None)
+            self.core.cross.forget(command_id)
+            ended, now_ms = answers[0] if answers else None, self._moment().wall_ms
+            self._estate.note(asking.asked(target, command_type, data, ended, by=by, ts_ms=now_ms))
+
+    def _send(
+        self, target: NodeId, command_id: str, kind: str, data: Mapping[str, object], timeout_s: float
+    ) -> Effects:
+        now, out = self._moment().clock, Effects()
+        self.core.cross.send(target, command_id, kind, data, deadline=now + timeout_s)
+        # Who waits for it should not wait for the next tick as well, which may be a second away.
+        self.core.cross.tick(self.core.peers, now, out)
+        return out
+
     async def _do(self, effect: Effect) -> None:
         if isinstance(effect, Prepare):
             await self._prepare(effect.documents)
@@ -166,7 +226,11 @@ class KaiserNode(TreeNode[Kaiser]):
         """God's command, or another Kaiser's."""
         done, message, data = await self._carry_through(order)
         if "/" in order.command_id:
-            self.enqueue(self.core.cross.answer(order.command_id, done, message, data))
+            now_ms, kind = self._moment().wall_ms, order.command_type
+            self._estate.note(
+                asking.obeyed(self.me, kind, order.data, success=done, message=message, ts_ms=now_ms)
+            )
+            self.enqueue(self.core.answer_cross(order.command_id, done, message, data))
         else:
             self._answer(order.command_id, done, message, data)
 
@@ -177,11 +241,14 @@ class KaiserNode(TreeNode[Kaiser]):
                 esp_id = order.esp_id or str(order.data.get("esp_id", ""))
                 if self.owner(esp_id) != self.me:
                     return False, f"{esp_id} is not {self.me}'s", {}
+                if to_owner == self.me:
+                    return False, f"{esp_id} is {self.me}'s already", {}
                 petition_id = await self.petition(esp_id, to_owner, str(order.data.get("reason", "")))
                 return True, "God has been asked", {"petition_id": petition_id}
             case "sync_data" | "sync_config":
                 # Readings and papers travel by themselves; what is asked for is how far they are.
-                return True, "", {"esps": list(self.core.holds.esp_ids)}
+                behind = self._estate.health().backlog
+                return True, "", {"esps": sorted(self.core.holds.esp_ids), "backlog": behind}
             case _:
                 return False, f"{self.me} knows no command {order.command_type!r:.60}", {}
 

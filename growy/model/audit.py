@@ -107,6 +107,7 @@ EVENT_TYPES: Mapping[str, str] = {
     "transfer_approved": "A person has consented to a transfer",
     "transfer_ended": "A transfer of a device has ended, well or not",
     "chain_begun": "God told a Kaiser to do something",
+    "kaiser_asked": "A Kaiser was asked by another for something, and what became of it",
     "chain_cancelled": "A command chain was cancelled",
     "mqtt_login_changed": "A login of the broker was set up or taken away",
     "mqtt_error": "A fault between growyd and the broker",

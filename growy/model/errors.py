@@ -393,6 +393,22 @@ class NotGod(GrowyError):
     http_status = 409
 
 
+class NodeSilent(GrowyError):
+    """A Kaiser did not answer in time. It may have done what was asked."""
+
+    code = "KAISER_SILENT"
+    numeric_code = 5795
+    http_status = 504
+
+
+class OrderRefused(GrowyError):
+    """A Kaiser was asked for something, and says that it will not do it: nothing was changed."""
+
+    code = "KAISER_COMMAND_REFUSED"
+    numeric_code = 5796
+    http_status = 409
+
+
 class PortInUse(GrowyError):
     """A port that growyd was told to listen on is taken."""
 

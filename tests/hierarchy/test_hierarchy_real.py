@@ -244,6 +244,23 @@ async def test_god_stops_one_kaiser_and_everything_and_the_proof_comes_up_the_tr
         assert not esp.shines
 
 
+async def test_a_kaiser_asks_another_for_a_device_that_heats_on(grove: Grove) -> None:
+    k1, k2 = await grove.add_kaiser("k1"), await grove.add_kaiser("k2")
+    await grove.god.god.add(Node(kaiser_id="k2", gives_to=("k1",)))
+    (esp,) = await k2.devices(1)
+    await grove.owned(esp.esp_id, "k2")
+    await heated(grove, esp, k2)
+    far = await k1.kaiser.ask("k2", "sync_data", {}, 20, by="user:ann")
+    assert far.data["esps"] == [esp.esp_id]
+    began = trio.current_time()
+    asked = await k1.kaiser.ask("k2", "transfer_esp", {"esp_id": esp.esp_id}, 20, by="user:ann")
+    assert asked.success
+    await grove.owned(esp.esp_id, "k1")
+    assert esp.moved_since(began) == []
+    (wanted, _) = await said(k2, "kaiser_asked")
+    assert wanted == "k1 asked k2 for transfer_esp (by user:ann): God has been asked"
+
+
 async def test_a_kaiser_that_is_unregistered_gives_its_devices_back(grove: Grove) -> None:
     k1 = await grove.add_kaiser("k1")
     esps = await k1.devices(1, 2)
