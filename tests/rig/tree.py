@@ -111,6 +111,10 @@ class Post:
 
     nodes: dict[str, GodNode | KaiserNode] = attrs.field(factory=dict)
     away: set[str] = attrs.field(factory=set)
+    cut: set[frozenset[str]] = attrs.field(factory=set)
+    """Pairs of which neither hears the other."""
+    deaf: set[tuple[str, str]] = attrs.field(factory=set)
+    """Who is not heard, and by whom."""
     said: list[tuple[str, bytes]] = attrs.field(factory=list)
 
     def of(self, sender: str) -> Callable[..., bool]:
@@ -119,7 +123,8 @@ class Post:
                 return False
             self.said.append((topic, payload))
             for name, node in self.nodes.items():
-                if name != sender and name not in self.away:
+                lost = {name, sender} in self.cut or (sender, name) in self.deaf
+                if name != sender and name not in self.away and not lost:
                     node.mail(topic.encode(), payload)
             return True
 

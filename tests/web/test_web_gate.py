@@ -102,6 +102,7 @@ OPERATOR POST /api/god/emergency_stop
 OPERATOR POST /api/god/esp/transfer
 OPERATOR POST /api/god/kaiser/add
 OPERATOR POST /api/v1/kaiser/{kaiser_id}/assign_esp
+OPERATOR POST /api/v1/kaiser/{kaiser_id}/command
 OPERATOR POST /api/v1/kaiser/{kaiser_id}/emergency_stop
 OPERATOR POST /api/v1/kaiser/{kaiser_id}/sync_config
 OPERATOR PUT /api/v1/kaiser/{kaiser_id}/zones

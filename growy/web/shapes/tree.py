@@ -9,7 +9,9 @@ from growy.model.errors import (
     Duplicate,
     EspNotFound,
     NodeNotFound,
+    NodeSilent,
     NotGod,
+    OrderRefused,
     TransferRefused,
 )
 from growy.model.hierarchy import ChainStatus, ChainType, NodeState, TransferStep
@@ -191,6 +193,9 @@ BY_ZONE = success(
     total_zones=INTEGER,
 )
 
+COMMANDED = success(kaiser_id=TEXT, command=words("sync_data", "transfer_esp"), message=TEXT, data=OBJECT)
+"""`data` is what the Kaiser has answered; of a transfer that God begins, how far that is."""
+
 # --- stops and figures --------------------------------------------------------------------------------------------
 
 STOPPED = success(
@@ -226,5 +231,6 @@ PERFORMANCE = success(
 ASKED = (NotGod, NodeNotFound)
 MOVED = (NotGod, EspNotFound, NodeNotFound, TransferRefused)
 CHAINED = (NotGod, ChainNotFound)
+ORDERED = (NodeNotFound, EspNotFound, ChainEnded, NodeSilent, OrderRefused, TransferRefused)
 DECIDED = (NotGod, ChainNotFound, ChainEnded, TransferRefused)
 WRITTEN = (NotGod, NodeNotFound, Duplicate)
