@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "kaisers": (
         "growy.cli.hierarchy:kaisers",
-        "The Kaisers of this God: list them, enter, register and remove them.",
+        "The Kaisers of this God: list them, enter, register, ask and remove them.",
     ),
     "transfer": (
         "growy.cli.transfer:transfer",

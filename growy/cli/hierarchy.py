@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from growy.cli.kaiser_ask import ask
 from growy.cli.options import DURATION, daemon_options, find_daemon, json_option
 
 KAISERS = "/api/v1/kaiser"
@@ -139,7 +140,7 @@ def kaisers(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """The Kaisers of this God: list them, enter, register and remove them.
+    """The Kaisers of this God: list them, enter, register, ask and remove them.
 
     Without a subcommand all of them are listed.
     """
@@ -149,6 +150,9 @@ def kaisers(
         raise click.UsageError(
             f"Write options after the subcommand: growyd kaisers {context.invoked_subcommand} ..."
         )
+
+
+kaisers.add_command(ask)
 
 
 @kaisers.command("list")

@@ -188,6 +188,66 @@ async def test_chains_are_listed_cancelled_and_consented_to(tree: Tree, run: Run
     assert (again.exit_code, "has ended: done" in again.stderr) == (ExitCode.FAILED, True)
 
 
+async def test_a_kaiser_asks_another_how_far_it_is_and_for_a_device(tree: Tree, run: Run) -> None:
+    one = await tree.new_kaiser("kaiser_1")
+    two = await tree.new_kaiser("kaiser_2", gives_to=("kaiser_1",))
+    await two.new_esp()
+    await until(lambda: two.node.tenure(ESP) == "ours")
+    far = await run("kaisers", "ask", "kaiser_2", "sync_data", at=one)
+    assert (far.exit_code, far.output) == (
+        ExitCode.OK,
+        "kaiser_2 has 1 device, and God has all its readings\n",
+    )
+    assert json.loads((await run("kaisers", "ask", "kaiser_2", "sync_data", "--json", at=one)).output)[
+        "data"
+    ] == {"esps": [ESP], "backlog": 0}
+
+    wrong = await run("kaisers", "ask", "kaiser_2", "transfer_esp", OTHER, at=one)
+    assert wrong.exit_code == ExitCode.FAILED
+    assert f"kaiser_2 refuses transfer_esp: {OTHER} is not kaiser_2's" in wrong.stderr
+    assert "`growyd hierarchy`" in wrong.stderr
+
+    asked = await run("kaisers", "ask", "kaiser_2", "transfer_esp", ESP, "--reason", "nearer", at=one)
+    assert asked.exit_code == ExitCode.OK, asked.stderr
+    assert f"kaiser_2 has asked God to give {ESP} to kaiser_1" in asked.output
+    await until(lambda: tree.gods.owner(ESP) == "kaiser_1" and not tree.gods.core.chains, 20)
+    back = await run("kaisers", "ask", "kaiser_1", "transfer_esp", ESP, "--to", "kaiser_2")
+    assert (back.exit_code, f"{ESP} is on its way to kaiser_2" in back.output) == (ExitCode.OK, True)
+    await until(lambda: tree.gods.owner(ESP) == "kaiser_2", 20)
+
+
+async def test_a_kaiser_that_is_not_there_or_does_not_answer_is_a_failure_with_its_cure(
+    tree: Tree, run: Run
+) -> None:
+    one = await tree.new_kaiser("kaiser_1")
+    await tree.new_kaiser("kaiser_2")
+    for pi, node in ((one, "kaiser_9"), (one, "kaiser_1"), (tree.god, "kaiser_9"), (tree.god, "god")):
+        none = await run("kaisers", "ask", node, "sync_data", at=pi)
+        assert (none.exit_code, node in none.stderr) == (ExitCode.FAILED, True)
+        assert "[KAISER_NOT_FOUND]" in none.stderr
+    tree.post.away.add("kaiser_2")
+    for pi in (one, tree.god):
+        late = await run("kaisers", "ask", "kaiser_2", "sync_data", "--wait", "300ms", at=pi)
+        assert late.exit_code == ExitCode.FAILED
+        assert "kaiser_2 did not answer to sync_data in time" in late.stderr
+        assert "`growyd kaisers`" in late.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["transfer_esp"], "growyd kaisers ask kaiser_2 transfer_esp ESP"),
+        (["sync_data", ESP], "are for transfer_esp"),
+        (["sync_data", "--to", "god"], "are for transfer_esp"),
+        (["sync_data", "--reason", "x"], "are for transfer_esp"),
+        (["reboot"], "'sync_data', 'transfer_esp'"),
+    ],
+)
+def test_a_kaiser_is_asked_for_what_it_understands(words: list[str], told: str) -> None:
+    done = CliRunner().invoke(main, ["kaisers", "ask", "kaiser_2", *words])
+    assert (done.exit_code, told in done.stderr) == (ExitCode.CONFIG, True), done.stderr
+
+
 async def test_a_stop_of_every_node_tells_what_each_has_proven(tree: Tree, run: Run) -> None:
     one = await tree.new_kaiser("kaiser_1")
     await tree.god.new_esp()
