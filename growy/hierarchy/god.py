@@ -88,7 +88,7 @@ class God:
         chains = list(chains)
         self._moving = [one for one in chains if one.step is not None]
         self._chains = Chains(god_id, instance, [one for one in chains if one.step is None], moment)
-        self._wishes = Wishes(self._realm, self._chains, fresh_id)
+        self._wishes = Wishes(self._realm, self._chains)
         self.relay = Relay(terms, boot)
         self._tick_at = moment.clock
 

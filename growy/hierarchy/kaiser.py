@@ -209,7 +209,7 @@ class Kaiser:
         return out + self.answer(key, success, message, data) if key in self._answers else out
 
     def petition(self, petition_id: str, esp_id: str, to_owner: NodeId, reason: str) -> Effects:
-        """Ask God for a transfer. To be repeated, with the same id, until God's records show it."""
+        """Ask God for a transfer, under the id of the chain that it makes of it. To be told again, with the same id."""
         return [
             Tell(
                 GOD,

@@ -29,6 +29,8 @@ from growy.store.store import Store
 log = get_log(__name__)
 
 HEALTH_S = 30.0
+PETITION_S = (0.0, 2.0, 10.0)
+"""Pauses before each time that a petition is told."""
 
 
 @attrs.frozen(kw_only=True)
@@ -140,8 +142,14 @@ class KaiserNode(TreeNode[Kaiser]):
     async def petition(self, esp_id: str, to_owner: NodeId, reason: str) -> str:
         """Asks God to give a device away, or to get it; under the id of the chain that God makes of it."""
         petition_id = f"p-{secrets.token_hex(6)}"
-        self.enqueue(self.core.petition(petition_id, esp_id, to_owner, reason))
+        self._nursery.start_soon(self._petition, petition_id, esp_id, to_owner, reason)
         return petition_id
+
+    async def _petition(self, petition_id: str, esp_id: str, to_owner: NodeId, reason: str) -> None:
+        """Nobody answers a petition, and it may be lost: God grants it once, however often it hears it."""
+        for pause_s in PETITION_S:
+            await trio.sleep(pause_s)
+            self.enqueue(self.core.petition(petition_id, esp_id, to_owner, reason))
 
     async def ask(
         self,

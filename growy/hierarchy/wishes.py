@@ -5,8 +5,6 @@ A wish may be heard more than once; it is granted once. God's own rules judge it
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from growy.hierarchy import transfers
 from growy.hierarchy.chains import Chains
 from growy.hierarchy.effects import AlternativeRoute, Effects, Note, Tell
@@ -24,12 +22,11 @@ KEPT = 256
 
 
 class Wishes:
-    """Args: fresh_id: makes ids of command chains."""
+    """Of one God."""
 
-    def __init__(self, realm: Realm, chains: Chains, fresh_id: Callable[[], str]) -> None:
+    def __init__(self, realm: Realm, chains: Chains) -> None:
         self._realm = realm
         self._chains = chains
-        self._fresh_id = fresh_id
         self._heard: dict[tuple[NodeId, str], None] = {}
 
     def petitioned(self, sender: NodeId, petition: Petition, moment: Moment, out: Effects) -> None:
@@ -38,6 +35,8 @@ class Wishes:
         key = (sender, petition.petition_id)
         if record is None or sender not in self._realm.nodes or key in self._heard:
             return
+        if transfers.find(self._realm, petition.petition_id) is not None:
+            return  # granted before God's last start
         self._heard[key] = None
         if len(self._heard) > KEPT:
             del self._heard[next(iter(self._heard))]
@@ -50,7 +49,7 @@ class Wishes:
         issued_by = f"kaiser:{sender}"
         try:
             transfers.begin(
-                self._realm, self._fresh_id(), petition.esp_id, plan, moment, out, issued_by=issued_by
+                self._realm, petition.petition_id, petition.esp_id, plan, moment, out, issued_by=issued_by
             )
         except GrowyError as error:
             out.append(
