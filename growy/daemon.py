@@ -124,7 +124,7 @@ async def _run(
                 await doors.start(daemon.tree.uplink.run)
             if config.sensors.publish_processed:
                 await doors.start(daemon.processed.run)
-            doors.start_soon(daemon.status.repeat, partial(daemon.link.publish, retain=True))
+            doors.start_soon(daemon.status.repeat, daemon.link.publish)
             doors.start_soon(daemon.survey.run)
             doors.start_soon(obey_signals, signals, daemon)
             notifier = Notifier.from_environ(os.environ)
@@ -188,12 +188,12 @@ async def open_daemon(
             backoff=backoff_of(config),
             wall_ms=wall_ms,
             will=status.will,
-            hello=status.online,
+            hello=status.hello,
             farewell=status.offline,
             on_connection=lambda connected: connection_changed(fleet, control, connected),
             beat=partial(watchdog.beat, "link"),
         )
-        say = partial(say_retained, link)
+        say = partial(say_all, link)
         audit = AuditTrail(store)
         tree = await open_tree(
             config,
@@ -213,7 +213,7 @@ async def open_daemon(
         fleet = Fleet(
             auto_approve=config.fleet.auto_approve,
             send=tree.estate.send,
-            say_online=lambda: say(status.online_to_all()),
+            say_online=lambda: say(status.online()),
             tell=hub.publish_event,
             note=audit.note,
             discovery=TokenBucket(config.fleet.discovery_burst, config.fleet.discovery_per_minute / 60.0),
@@ -345,10 +345,10 @@ def committed(control: Control, on_committed: Callable[[Columns], None] | None, 
         on_committed(columns)
 
 
-def say_retained(link: Link, said: Iterable[tuple[str, bytes]]) -> None:
-    """Topics and payloads that are to stand at the broker."""
-    for topic, payload in said:
-        link.send(topic, payload, retain=True)
+def say_all(link: Link, said: Iterable[tuple[str, bytes, bool]]) -> None:
+    """Topics, payloads, and whether the broker is to keep them."""
+    for topic, payload, retain in said:
+        link.send(topic, payload, retain=retain)
 
 
 def connection_changed(fleet: Fleet, control: Control, connected: bool) -> None:

@@ -120,7 +120,9 @@ class HouseEstate:
             return link.send(topic, payload, retain=retain, timeout_s=timeout_s, lane=lane)
         esp_id, tail = place
         tenure, urgent = self.node.tenure(esp_id), lane is Lane.EMERGENCY
-        if tenure is Tenure.FOREIGN and not urgent:
+        if not urgent and (
+            tenure is Tenure.FOREIGN or (tenure is Tenure.FENCED and not self.node.acts_on(esp_id))
+        ):
             return False
         if tenure is not Tenure.FOREIGN and self.node.home(esp_id) != self.node.me:
             off = not tail.startswith("actuator/") or b'"OFF"' in payload or urgent

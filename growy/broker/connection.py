@@ -277,8 +277,10 @@ class Connection:
                 next_ping = now + pause
                 self.write(PINGREQ)
 
-    async def close(self, farewell: tuple[str, bytes] | None, *, orderly: bool = True) -> None:
-        """Writes what is left, `farewell` (retained) and DISCONNECT: the will stays unsaid. Bounded in time.
+    async def close(self, farewell: Sequence[tuple[str, bytes, bool]], *, orderly: bool = True) -> None:
+        """Writes what is left, `farewell` and DISCONNECT: the will stays unsaid. In bounded time.
+
+        Args: farewell: topics, payloads, and whether the broker is to keep them.
 
         Not orderly: only closes, so that the broker says the will.
         """
@@ -286,8 +288,8 @@ class Connection:
         with trio.move_on_after(GOODBYE_S, shield=True), contextlib.suppress(*LOST):
             # After a write that was cut short the stream stands in the middle of a frame: nothing can follow.
             if orderly and not self._writing and self._engine.connack is not None:
-                if farewell is not None:
-                    self.publish(farewell[0], farewell[1], qos=1, retain=True)
+                for topic, payload, retain in farewell:
+                    self.publish(topic, payload, qos=1, retain=retain)
                 self._engine.disconnect()
                 self._flush()
                 await self._stream.send_all(bytes(self._out))

@@ -58,4 +58,4 @@ async def _log_in(endpoint: Endpoint) -> None:
             await connection.handshake([], None, lambda messages: None)
             nursery.cancel_scope.cancel()
     finally:
-        await connection.close(None)
+        await connection.close(())

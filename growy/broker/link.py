@@ -58,7 +58,7 @@ class Link:
         wall_ms: the time of day, Unix ms.
         will: what the broker says when we vanish.
         hello: (topic, payload) published retained on each connect, before anything is subscribed.
-        farewell: the same, before an orderly DISCONNECT.
+        farewell: (topic, payload, retain) of each message that is published before an orderly DISCONNECT.
         on_connection: told True when the connection stands, False when it does not any more.
         beat: called at least every `BEAT_S` while the link does what it should, connected or not.
     """
@@ -73,7 +73,7 @@ class Link:
         wall_ms: Callable[[], int],
         will: Callable[[], Will] | None = None,
         hello: Callable[[], tuple[str, bytes]] | None = None,
-        farewell: Callable[[], tuple[str, bytes]] | None = None,
+        farewell: Callable[[], Sequence[tuple[str, bytes, bool]]] = tuple,
         on_connection: Callable[[bool], None] = lambda connected: None,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
@@ -229,9 +229,8 @@ class Link:
             self._received_bytes += connection.bytes_received
             self._connection = None
             self._outbox.disconnected()
-            farewell = self._farewell() if self._farewell is not None else None
             # Without `drain` this is no orderly end but a crash of ours: then the will is the truth.
-            await connection.close(farewell, orderly=self._draining and not lost)
+            await connection.close(self._farewell(), orderly=self._draining and not lost)
 
     async def _converse(self, connection: Connection, nursery: trio.Nursery) -> None:
         """Handshake, then delivers what comes, until drained; then waits for the end."""

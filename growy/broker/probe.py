@@ -117,7 +117,7 @@ async def _probe(endpoint: Endpoint, topic: str) -> BrokerFindings:
             large = await _take(connection, FIRST_S)
             nursery.cancel_scope.cancel()
     finally:
-        await connection.close(None)
+        await connection.close(())
     if window == 0:
         raise BrokerError(
             "The broker passed on nothing of what it was sent",

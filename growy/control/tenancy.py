@@ -24,7 +24,7 @@ from growy.control.samples import Samples
 from growy.control.switch_effects import SwitchEffect
 from growy.control.switchboard import Switchboard
 from growy.model.control import ActuatorKey, Claim, DeviceView, Interlock, Ledger, Tenure
-from growy.model.errors import Duplicate
+from growy.model.errors import Duplicate, Invalid
 from growy.model.handover import (
     DeviceDocuments,
     HandedOver,
@@ -233,17 +233,12 @@ class Tenancy:
         """Rules and interlocks of a device that may become ours are on the disk when this returns.
 
         Raises:
-            StoreError, RuleInvalid: they are not.
+            StoreError, RuleInvalid, Invalid: they are not.
         """
-        for rule in documents.rules:
-            await self._book.adopt(rule, by=BY)
-        left = {one.id for one in documents.rules}
-        for one in self._book.rules():
-            moved = set(actuators_of(one))
-            # Deleted by the owner. One that switches something elsewhere too is not this device's alone to delete.
-            if one.id not in left and moved and all(key.esp_id == documents.esp_id for key in moved):
-                await self._book.remove(one.id, by=BY)
-        locks = [msgspec.json.decode(text, type=Interlock) for text in documents.interlocks]
+        try:
+            locks = [msgspec.json.decode(text, type=Interlock) for text in documents.interlocks]
+        except msgspec.MsgspecError as error:
+            raise Invalid(f"An interlock of {documents.esp_id} cannot be read: {error}") from error
         named = {one.id for one in locks}
         for lock in self._interlocking.interlocks():
             if lock.id not in named and lock.a.esp_id == lock.b.esp_id == documents.esp_id:
@@ -253,6 +248,14 @@ class Tenancy:
             if lock.id not in known:
                 with suppress(Duplicate):  # somebody has said the same here
                     await self._interlocking.put_interlock(lock, by=BY)
+        for rule in documents.rules:
+            await self._book.adopt(rule, by=BY)
+        left = {one.id for one in documents.rules}
+        for one in self._book.rules():
+            moved = set(actuators_of(one))
+            # Deleted by the owner. One that switches something elsewhere too is not this device's alone to delete.
+            if one.id not in left and moved and all(key.esp_id == documents.esp_id for key in moved):
+                await self._book.remove(one.id, by=BY)
 
 
 def _moves(actuators: Iterable[ActuatorKey], esp_id: str) -> bool:

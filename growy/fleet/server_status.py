@@ -1,4 +1,5 @@
-"""`kaiser/{k}/server/status`: tells devices that growyd is there. Retained, repeated, and the last will.
+"""`kaiser/{k}/server/status`: tells devices that growyd is there. Retained under our own
+id, repeated, and the last will.
 
 Not cosmetic: a device whose Pi was slower to start than itself refuses every heartbeat acknowledgement until it has
 seen `online` here, so it is said on every connect and again every half minute.
@@ -6,7 +7,9 @@ seen `online` here, so it is said on every connect and again every half minute.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
 
 import trio
 
@@ -18,16 +21,23 @@ from growy.wire.encode import server_status
 REPEAT_S = 30.0
 
 
+class Publish(Protocol):
+    """As `Link.publish`."""
+
+    async def __call__(self, topic: str, payload: bytes, *, retain: bool = False) -> None: ...
+
+
 MOST_OTHERS = 32
-Said = tuple[str, bytes]
-"""Topic and payload."""
+Said = tuple[str, bytes, bool]
+"""Topic, payload, and whether the broker is to keep it."""
 
 
 class ServerStatus:
     """The messages, and the repetition.
 
     Args:
-        kaiser_id: topic prefix. Devices may have been given others; of those only what is said, not the will.
+        kaiser_id: topic prefix. Devices may have been given others. What is said under those the broker does not keep:
+            a connection has one will, and nobody would take back what stands there when growyd dies.
         wall_ms: Unix ms.
     """
 
@@ -42,30 +52,31 @@ class ServerStatus:
         if topic == self._topic or topic in self._others or len(self._others) >= MOST_OTHERS:
             return []
         self._others[topic] = None
-        return [(topic, self.online()[1])]
+        return [(topic, server_status(True, None, self._wall_ms() // 1000), False)]
 
-    def online(self) -> Said:
+    def hello(self) -> tuple[str, bytes]:
+        """The first word of a connection; to be retained."""
         return self._topic, server_status(True, None, self._wall_ms() // 1000)
 
-    def online_to_all(self) -> list[Said]:
-        """For every kaiser id that devices here have in their topics."""
-        _, payload = self.online()
-        return [(topic, payload) for topic in (self._topic, *self._others)]
+    def online(self) -> list[Said]:
+        """Under every kaiser id that devices here have in their topics."""
+        return self._said(server_status(True, None, self._wall_ms() // 1000))
 
-    def offline(self) -> Said:
+    def offline(self) -> list[Said]:
         """Said when growyd is stopped on purpose: devices without rules go to their safe state at once."""
-        return self._topic, server_status(False, "graceful_shutdown", self._wall_ms() // 1000)
+        return self._said(server_status(False, "graceful_shutdown", self._wall_ms() // 1000))
+
+    def _said(self, payload: bytes) -> list[Said]:
+        return [(self._topic, payload, True), *((topic, payload, False) for topic in self._others)]
 
     def will(self) -> Will:
         payload = server_status(False, "unexpected_disconnect", self._wall_ms() // 1000)
         return Will(topic=self._topic, payload=payload)
 
-    async def repeat(self, publish: Callable[[str, bytes], Awaitable[None]]) -> None:
-        """Says `online` again and again, retained; never ends. What fails is made up by the next connect."""
+    async def repeat(self, publish: Publish) -> None:
+        """Says `online` again and again; never ends. What fails is made up by the next connect."""
         while True:
             await trio.sleep(REPEAT_S)
-            try:
-                for said in self.online_to_all():
-                    await publish(*said)
-            except PublishFailed:
-                continue
+            with suppress(PublishFailed):
+                for topic, payload, retain in self.online():
+                    await publish(topic, payload, retain=retain)

@@ -102,6 +102,6 @@ def settle_prefix(case: PrefixCase) -> PrefixVerdict:
         return PrefixVerdict.KEEP
     if case.owner == case.heard_as or (case.owner is None and case.roomy):
         return PrefixVerdict.ADOPT
-    if case.home == GOD and not case.registered:
+    if case.home == GOD and case.owner is None and not case.registered:
         return PrefixVerdict.STRANGER
     return PrefixVerdict.RESET

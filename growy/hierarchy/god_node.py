@@ -89,7 +89,7 @@ class GodNode(TreeNode[God]):
         return self._god_id
 
     def listens_to(self, esp_id: str, heard_as: NodeId) -> bool:
-        if heard_as == GOD or self.node(heard_as) is not None:
+        if heard_as == GOD or self.node(heard_as) is not None or self.core.record(esp_id) is not None:
             return True
         self.enqueue(self.core.found(esp_id, self._moment(), heard_as))
         return False
@@ -107,6 +107,16 @@ class GodNode(TreeNode[God]):
         if record is not None and record.owner != GOD:
             return Tenure.FOREIGN
         return super().tenure(esp_id)
+
+    def knows(self, esp_id: str) -> bool:
+        return self.core.record(esp_id) is not None
+
+    def _hangs_here(self, esp_id: str) -> bool:
+        record = self.core.record(esp_id)
+        return record is not None and record.home == GOD
+
+    def acts_on(self, esp_id: str) -> bool:
+        return self.owner(esp_id) == GOD
 
     def _holds(self, esp_id: str, epoch: int) -> bool:
         record = self.core.record(esp_id)
@@ -233,11 +243,7 @@ class GodNode(TreeNode[God]):
 
     async def add(self, node: Node, *, by: str = "") -> KaiserView:
         """A Kaiser, or what is to be changed about one. On disk when this returns.
-
-        Raises:
-            Invalid: its id cannot be one.
-            Duplicate: it is being unregistered.
-        """
+        Raises Invalid: its id cannot be one; Duplicate: it is being unregistered."""
         if not is_kaiser_id(node.kaiser_id):
             raise Invalid(
                 f"A Kaiser cannot be called {node.kaiser_id[:80]!r}",
@@ -337,10 +343,7 @@ class GodNode(TreeNode[God]):
 
     async def stop(self, node: NodeId | None, *, reason: str, by: str) -> str:
         """Stops the devices of one node, or of all; `stopped` tells the proof of the incident whose id this returns.
-
-        Raises:
-            NodeNotFound.
-        """
+        Raises NodeNotFound."""
         incident = f"em-{secrets.token_hex(6)}"
         stop = self.core.emergency_stop(incident, node, self._moment(), reason=reason, issued_by=by)
         nodes = [node] if node is not None else [GOD, *(one.kaiser_id for one in self.core.nodes)]

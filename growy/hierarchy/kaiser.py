@@ -92,6 +92,7 @@ class Kaiser:
         self._boot = boot
         self._terms = terms
         self._prepared = dict(prepared)
+        self._preparing: dict[str, str] = {}
         self._number = 0
         self._made: dict[int, float] = {}
         """When each report was made: what it is answered with counts from then."""
@@ -138,6 +139,7 @@ class Kaiser:
             case Orders() if sender == GOD:
                 self._orders(message, moment, out)
             case Documents() if sender == GOD and self._follows(message.god_instance):
+                self._preparing[message.esp_id] = message.version
                 out.append(Prepare(documents=message))
             case ChainCommand() if sender == GOD and self._follows(message.god_instance):
                 self._command(message, out)
@@ -181,7 +183,10 @@ class Kaiser:
         return [self._report(moment)]
 
     def prepared(self, esp_id: str, version: str, moment: Moment) -> Effects:
-        """The answer to a `Prepare`."""
+        """The answer to a `Prepare`. What God has not named since is no longer wanted."""
+        if self._preparing.get(esp_id) != version:
+            return []
+        del self._preparing[esp_id]
         self._prepared[esp_id] = version
         return [self._report(moment)]
 
@@ -281,9 +286,13 @@ class Kaiser:
         if orders.reply_to > self._newest:
             # What says how things stand, and not what has happened, counts only if it is the newest.
             self._newest = orders.reply_to
-            needless = self._prepared.keys() - {one.esp_id for one in orders.prepare}
+            needless = (self._prepared.keys() | self._preparing.keys()) - {
+                one.esp_id for one in orders.prepare
+            }
             if needless:
-                self._prepared = {key: value for key, value in self._prepared.items() if key not in needless}
+                for esp_id in needless:
+                    self._prepared.pop(esp_id, None)
+                    self._preparing.pop(esp_id, None)
                 out.append(Persist(dropped=tuple(sorted(needless))))
             self.peers = frozenset(orders.peers)
             self.relay.owners_are({one.esp_id: (one.owner, one.epoch) for one in orders.away})

@@ -118,6 +118,20 @@ class KaiserNode(TreeNode[Kaiser]):
     def home(self, esp_id: str) -> NodeId:
         return self.core.holds.home(esp_id) or self.me
 
+    def _hangs_here(self, esp_id: str) -> bool:
+        return self.core.holds.home(esp_id) == self.me or self.core.relay.knows(esp_id)
+
+    def acts_on(self, esp_id: str) -> bool:
+        return self.core.holds.held_until(esp_id, self._moment().clock) is not None
+
+    def _take_over(self, old: Kaiser, new: Kaiser) -> Effects:
+        # It holds nothing, as after a restart; what is still its own God offers again.
+        for esp_id, tenure in list(self._tenures.items()):
+            if tenure is not Tenure.FOREIGN:
+                self._is_now(esp_id, Tenure.FOREIGN)
+                self._estate.dropped(esp_id)
+        return []
+
     def _holds(self, esp_id: str, epoch: int) -> bool:
         held = self.core.holds.held_until(esp_id, self._moment().clock)
         return held is not None and held[0] == epoch
@@ -217,6 +231,8 @@ class KaiserNode(TreeNode[Kaiser]):
 
     async def _prepare(self, what: Documents) -> None:
         """Raises StoreError. What this growyd cannot read is not kept, and the device stays where it is."""
+        if self.tenure(what.esp_id) is Tenure.FENCED:
+            return  # our own word of before it was written here anew; or, once it is another's, it comes again
         try:
             await self._estate.prepare(what.esp_id, what.content)
         except StoreError:

@@ -37,6 +37,7 @@ from growy.hierarchy.effects import (
 )
 from growy.hierarchy.estate import Estate, Mail
 from growy.hierarchy.god import God
+from growy.hierarchy.home import Home
 from growy.hierarchy.kaiser import Kaiser
 from growy.hierarchy.node_events import EVENTS, NodeStatistics, entry_of, event_of
 from growy.hierarchy.writing import batch_of, facts_of
@@ -55,7 +56,7 @@ REMAKE_S = 5.0
 SETTLE_S = 10.0
 PROOF_S = 1.0
 LEAST_S = 0.01
-HEARTBEAT = "system/heartbeat"
+ANNOUNCE = "session/announce"
 C = TypeVar("C", bound=God | Kaiser)
 
 
@@ -92,12 +93,17 @@ class TreeNode(ABC, Generic[C]):
         self._default = default
         self._tenures: dict[str, Tenure] = {}
         self._agenda = Agenda()
-        self._beats: dict[str, tuple[NodeId, RelayUp]] = {}
-        """Of each device on this node's broker, the last heartbeat, and the node that was told of it."""
+        self._home = Home(
+            me,
+            owner=self.owner,
+            tenure=self.tenure,
+            tell=lambda owner, said: self._tell(Tell(owner, said)),
+            estate=estate,
+        )
         self._crossing: dict[str, Callable[[CrossEnded], None]] = {}
         self._serial = 0
         self._heard = self._told = self._unsent = self._unreadable = 0
-        self._carried = self._relayed = self._relay_refusals = 0
+        self._carried = self._relay_refusals = 0
 
     # --- asked --------------------------------------------------------------------------------------------------------
 
@@ -116,6 +122,18 @@ class TreeNode(ABC, Generic[C]):
     @abstractmethod
     def home(self, esp_id: str) -> NodeId:
         """On whose broker a device of ours hangs."""
+
+    def knows(self, esp_id: str) -> bool:
+        """Whether it is known whose the device is, or others will say it."""
+        return True
+
+    @abstractmethod
+    def _hangs_here(self, esp_id: str) -> bool:
+        """Whether the core has it that the device hangs on this node's broker."""
+
+    @abstractmethod
+    def acts_on(self, esp_id: str) -> bool:
+        """Whether this node may act on the device by now, be it only by an OFF: asked of the clock."""
 
     @abstractmethod
     def _holds(self, esp_id: str, epoch: int) -> bool:
@@ -164,33 +182,15 @@ class TreeNode(ABC, Generic[C]):
         """A device on this node's own broker has said something. Whether it is another node's, and was told to it.
         Args: heard_as: the kaiser id in its topic; None: a topic that says nothing of that."""
         said = RelayUp(esp_id=esp_id, tail=tail, payload=payload, received_ms=received_ms)
-        new = esp_id not in self._beats
-        if new and heard_as is not None:
+        if heard_as is not None and self._home.keep(said) and not self._hangs_here(esp_id):
+            # It is new, or comes from elsewhere; or the disk has refused to know of it.
             self.enqueue(self.core.found(esp_id, self._moment(), heard_as))
-        if heard_as is not None and (new or tail == HEARTBEAT):
-            self._beats[esp_id] = (self.me, said)
+        if tail == ANNOUNCE:
+            self.core.relay.arrived(esp_id)
         if self.tenure(esp_id) is not Tenure.FOREIGN:
             return False
-        self._relay(said)
+        self._home.relay(said)
         return True
-
-    def _relay(self, said: RelayUp) -> None:
-        owner = self.owner(said.esp_id)
-        if owner and owner != self.me:
-            self._relayed += 1
-            self._tell(Tell(owner, said))
-
-    def _show_around(self) -> None:
-        """A new owner of a device here need not wait a minute for the next heartbeat: it hears the last."""
-        for esp_id, (told, said) in self._beats.items():
-            owner = self.owner(esp_id)
-            if owner in ("", told) or said.tail != HEARTBEAT:
-                continue
-            self._beats[esp_id] = (owner, said)
-            if owner != self.me:
-                self._relay(said)
-            elif self.tenure(esp_id) is Tenure.OURS:
-                self._estate.heard_again(esp_id, said.tail, said.payload, said.received_ms)
 
     def command(self, esp_id: str, tail: str, payload: bytes, *, off: bool) -> bool:
         """To a device of ours on another node's broker. False: nothing may be sent to it now."""
@@ -244,7 +244,7 @@ class TreeNode(ABC, Generic[C]):
         while True:
             moment = self._moment()
             self.enqueue(self.core.tick(moment))
-            self._show_around()
+            self._home.show_around()
             await trio.sleep(min(max(self.core.next_due() - moment.clock, LEAST_S), 1.0))
 
     async def _remake(self, error: StoreError) -> None:
@@ -393,7 +393,7 @@ class TreeNode(ABC, Generic[C]):
             unsent=self._unsent,
             unreadable=self._unreadable,
             carried=self._carried,
-            relayed=self._relayed,
+            relayed=self._home.relayed,
             relay_refusals=self._relay_refusals,
             remade=self._agenda.shuts,
         )

@@ -102,7 +102,7 @@ class Realm:
     shipped: dict[tuple[NodeId, str], tuple[str, float]] = attrs.field(factory=dict)
     quarantine: float = -math.inf
     """After a restore: until when there may be leases that this God knows nothing of."""
-    noted: dict[Hashable, None] = attrs.field(factory=dict)
+    noted: set[Hashable] = attrs.field(factory=set)
     """Conflicts that a person has been told of."""
     number: int = 0
     """Of God's own commands to devices."""

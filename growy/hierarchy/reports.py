@@ -40,7 +40,7 @@ from growy.model.tree_messages import (
 )
 
 NOTED = 1000
-"""Conflicts that a person has been told of."""
+"""Conflicts that a person is told of in a life of God; where there are more, one look at those says enough."""
 HEARTBEAT_WRITTEN_MS = 900_000
 """When a Kaiser was last heard is for people: it is not worth a write each time."""
 
@@ -171,11 +171,9 @@ def _overruled(realm: Realm, kaiser_id: NodeId, ask: Ask, record: Ownership | No
 def _conflict(
     realm: Realm, key: Hashable, message: str, esp_id: str, details: dict[str, object], out: Effects
 ) -> None:
-    if key in realm.noted:
+    if key in realm.noted or len(realm.noted) >= NOTED:
         return
-    realm.noted[key] = None
-    while len(realm.noted) > NOTED:
-        del realm.noted[next(iter(realm.noted))]
+    realm.noted.add(key)
     out.append(
         Note(
             event_type="ownership_conflict",

@@ -19,6 +19,8 @@ from growy.wire.topics import HARD_WIRED_TO_GOD, Topic, TopicKind, parse_topic
 
 MAX_TOPICS = 20_000
 MEASURED = (TopicKind.SENSOR_DATA, TopicKind.SENSOR_BATCH)
+NEWS = (TopicKind.HEARTBEAT, TopicKind.SESSION_ANNOUNCE)
+"""The node looks at each of them: where the device hangs may have changed."""
 
 
 class Sorter:
@@ -69,17 +71,19 @@ class Sorter:
         if topic is None:
             return not self._mail(message.topic, message.payload)
         heard_as = self._named(topic)
-        if heard_as is not None:
-            if not self._node.listens_to(topic.esp_id, heard_as):
+        if heard_as is None:
+            # Of another God on the same broker; or of whom nobody can say whose it is before it has said more.
+            if topic.kind not in HARD_WIRED_TO_GOD or not self._node.knows(topic.esp_id):
                 return False
-            self._speaks(topic.esp_id, topic.kaiser_id)
-        elif topic.kind not in HARD_WIRED_TO_GOD:
-            return False  # of another God on the same broker
+        elif not self._node.listens_to(topic.esp_id, heard_as):
+            return False
         if message.retain:
-            return True
+            return True  # it may be of long ago
+        if heard_as is not None:
+            self._speaks(topic.esp_id, topic.kaiser_id)
         tail = message.topic.split(b"/", 4)[4].decode()
         away = self._node.device_said(topic.esp_id, tail, message.payload, received_ms, heard_as)
-        if not away and topic.kind is not TopicKind.HEARTBEAT and len(self._ours) < MAX_TOPICS:
+        if not away and topic.kind not in NEWS and len(self._ours) < MAX_TOPICS:
             self._ours.add(message.topic)
         return not away or topic.kind in MEASURED
 

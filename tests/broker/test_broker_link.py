@@ -72,7 +72,7 @@ async def linked(
         wall_ms=lambda: time.time_ns() // 1_000_000,
         will=lambda: Will(topic=f"status/{client_id}", payload=b"gone"),
         hello=lambda: (f"status/{client_id}", b"here"),
-        farewell=lambda: (f"status/{client_id}", b"bye"),
+        farewell=lambda: [(f"status/{client_id}", b"bye", True)],
     )
     peer = Peer(link)
     async with trio.open_nursery() as nursery:

@@ -200,3 +200,7 @@ def test_a_device_with_a_kaiser_s_id_is_heard_and_told_that_its_pi_is_there(
     device.wait_for(lambda topic, _: topic == f"{other}/system/heartbeat/ack")
     _, online, _ = device.wait_for(lambda topic, _: topic == "kaiser/k7/server/status")
     assert online["status"] == "online"
+    assert growyd.stop()[0] == 0
+    device.wait_for(
+        lambda topic, said: topic == "kaiser/k7/server/status" and said.get("status") == "offline"
+    )

@@ -339,3 +339,15 @@ def test_a_device_is_reported_under_the_id_that_it_names_until_god_has_said_whos
     node.heard(GOD, from_god(asked.id, away=(Away(esp_id=ESP, owner=GOD, epoch=3),)), at(11.0))
 
     assert report(node.tick(at(20.0))).found == ()
+
+
+def test_papers_that_god_no_longer_names_when_they_are_on_the_disk_count_for_nothing() -> None:
+    node = kaiser(god_instance="god-1", **{ESP: "v1"})
+    asked = report(node.start(at(0.0)))
+    node.heard(GOD, Documents(god_instance="god-1", esp_id=ESP, version="v2", content=b"x"), at(1.0))
+
+    out = node.heard(GOD, from_god(asked.id), at(2.0))
+    assert of(out, Persist) == [Persist(dropped=(ESP,))]
+    assert node.prepared(ESP, "v2", at(3.0)) == []
+
+    assert report(node.tick(at(10.0))).prepared == ()

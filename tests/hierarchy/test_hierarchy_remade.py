@@ -3,18 +3,17 @@ nobody has a right to, and no emergency stop is forgotten. When the disk takes i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import apsw
 import pytest
 import trio
-from rig.tree import ESP, Tree, open_tree, until
+from rig.tree import ESP, Pi, Tree, open_tree, refused, until, wall_ms
 
+from growy.hierarchy.effects import Persist
 from growy.model.control import Tenure
 from growy.model.errors import StoreUnavailable
-from growy.model.hierarchy import ChainStatus, Node
+from growy.model.hierarchy import GOD, ChainStatus, Node
 from growy.model.tree_messages import Documents
 from growy.wire import hierarchy as wire
 
@@ -24,22 +23,6 @@ async def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     monkeypatch.setattr("growy.hierarchy.node.REMAKE_S", 0.3)
     async with open_tree(tmp_path) as tree:
         yield tree
-
-
-@contextmanager
-def refused(folder: Path, table: str) -> Iterator[None]:
-    """Nothing can be written to the table."""
-    disk = apsw.Connection(str(folder / "growy.db"))
-    disk.set_busy_timeout(5000)
-    for name, event in (("no_more", "INSERT"), ("no_change", "UPDATE")):
-        disk.execute(
-            f"CREATE TRIGGER {name} BEFORE {event} ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is ill'); END"
-        )
-    try:
-        yield
-    finally:
-        disk.execute("DROP TRIGGER no_more; DROP TRIGGER no_change")
-        disk.close()
 
 
 async def test_a_stop_that_could_not_be_written_reaches_a_kaiser_that_comes_back(tree: Tree) -> None:
@@ -107,3 +90,50 @@ async def test_papers_that_a_kaiser_cannot_read_take_none_of_its_devices_away(tr
     assert kaiser.node.statistics().remade == 0
     assert kaiser.node.tenure(ESP) is Tenure.OURS
     assert "ESP_00000F" not in await kaiser.store.esp_document_versions()
+
+
+async def healed(pi: Pi) -> None:
+    while True:
+        try:
+            return await pi.node.settled()
+        except StoreUnavailable:
+            await trio.sleep(0.05)
+
+
+async def test_a_device_that_is_first_heard_while_the_disk_refuses_is_known_afterwards(tree: Tree) -> None:
+    kaiser = await tree.new_kaiser("kaiser_1")
+    for pi, esp_id, table in ((tree.god, ESP, "esp_ownership"), (kaiser, "ESP_00000B", "keyed")):
+        with refused(tree.folder / pi.name, table):
+            pi.node.enqueue([Persist(settled=True, boot=1_000_000)])
+            pi.node.device_said(esp_id, "system/heartbeat", b"{}", wall_ms())
+            await until(lambda pi=pi: pi.node.statistics().remade > 0)
+            pi.node.device_said(esp_id, "system/heartbeat", b"{}", wall_ms())
+        await healed(pi)
+        pi.node.device_said(esp_id, "system/heartbeat", b"{}", wall_ms())
+        await until(lambda esp_id=esp_id: tree.gods.core.record(esp_id) is not None)
+        await healed(tree.god)
+        kept = {one.esp_id: one.home for one in await tree.god.store.ownerships()}
+        assert kept[esp_id] == pi.name
+
+
+async def test_a_kaiser_whose_disk_refuses_for_longer_than_its_lease_lets_go_of_its_devices(
+    tree: Tree,
+) -> None:
+    kaiser = await tree.new_kaiser("kaiser_1")
+    await kaiser.new_esp()
+    await kaiser.actuator()
+    await until(lambda: kaiser.node.tenure(ESP) is Tenure.OURS)
+    topic, off = f"kaiser/god/esp/{ESP}/actuator/18/command", b'{"command":"OFF"}'
+
+    with refused(tree.folder / "kaiser_1", "keyed"):
+        kaiser.node.enqueue([Persist(boot=1_000_000)])
+        await until(lambda: kaiser.node.tenure(ESP) is Tenure.FENCED)
+        assert kaiser.estate.send(topic, off)
+        await until(lambda: tree.gods.owner(ESP) == GOD, 30)
+        assert not kaiser.estate.send(topic, off)  # its lease is over
+    await until(lambda: kaiser.node.owner(ESP) == GOD, 20)
+
+    assert kaiser.node.tenure(ESP) is Tenure.FOREIGN
+    relayed = kaiser.node.statistics().relayed
+    assert kaiser.node.device_said(ESP, "actuator/18/status", b"{}", wall_ms())
+    assert kaiser.node.statistics().relayed == relayed + 1

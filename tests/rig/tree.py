@@ -7,11 +7,12 @@ Their clock is ours, their leases last seconds.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import apsw
 import attrs
 import trio
 
@@ -141,6 +142,7 @@ class Pi:
     fleet: Fleet
     control: Control
     node: GodNode | KaiserNode
+    estate: HouseEstate
     air: Air
     hub: LiveHub
     zones: Zones
@@ -263,6 +265,22 @@ class Tree:
         assert (ended.status.value, self.gods.owner(esp_id)) == ("done", to), ended
 
 
+@contextmanager
+def refused(folder: Path, table: str) -> Iterator[None]:
+    """Nothing can be written to the table."""
+    disk = apsw.Connection(str(folder / "growy.db"))
+    disk.set_busy_timeout(5000)
+    for name, event in (("no_more", "INSERT"), ("no_change", "UPDATE")):
+        disk.execute(
+            f"CREATE TRIGGER {name} BEFORE {event} ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is ill'); END"
+        )
+    try:
+        yield
+    finally:
+        disk.execute("DROP TRIGGER no_more; DROP TRIGGER no_change")
+        disk.close()
+
+
 async def until(true: Callable[[], bool], seconds: float = 10) -> None:
     with trio.fail_after(seconds):
         while not true():
@@ -310,6 +328,7 @@ async def open_pi(
         fleet,
         control,
         node,
+        estate,
         air,
         hub,
         Zones(store),
