@@ -126,7 +126,10 @@ class HouseEstate:
             return False
         if tenure is not Tenure.FOREIGN and self.node.home(esp_id) != self.node.me:
             off = not tail.startswith("actuator/") or b'"OFF"' in payload or urgent
-            return self.node.command(esp_id, tail, payload, off=off)
+            relayed = self.node.command(esp_id, tail, payload, off=off)
+            if not urgent:
+                return relayed
+            # It may hang here again by now, and nobody knows it yet.
         return link.send(topic, payload, retain=retain, timeout_s=timeout_s, lane=lane)
 
     async def papers_of_all(self) -> list[Paper]:

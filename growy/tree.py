@@ -180,7 +180,6 @@ async def open_tree(
 
     Raises:
         StoreError, Invalid.
-        ConfigError: a Kaiser's client certificate cannot be used.
     """
     sorter: Sorter
     sender: Sender | None = None

@@ -39,7 +39,8 @@ class ClientCertificate:
     """What stands in the file now, looked at again and again. The next connection shows it: the link loads it anew."""
 
     endpoint: Endpoint
-    shown: ShownCertificate
+    shown: ShownCertificate | None = None
+    """None: it could not be used yet."""
     _seen: _Traces = attrs.field(init=False, default=())
 
     async def run(self) -> None:
@@ -54,26 +55,30 @@ class ClientCertificate:
         if seen == self._seen:
             return
         self._seen = seen
+        await trio.to_thread.run_sync(self.read)
+
+    def read(self) -> None:
+        """Reads the pair. Blocking."""
         try:
-            shown = await trio.to_thread.run_sync(read_pair, self.endpoint)
+            shown = read_pair(self.endpoint)
         except ConfigError as error:
             log.error(
                 "the client certificate cannot be used: the next connection will fail", error=str(error)
             )
-        else:
-            if shown is not None and shown != self.shown:
-                log.info("a new client certificate is there", cert_file=self.endpoint.cert_file)
-                self.shown = shown
+            return
+        if self.shown is not None and shown != self.shown:
+            log.info("a new client certificate is there", cert_file=self.endpoint.cert_file)
+        self.shown = shown
 
 
 def client_certificate_of(endpoint: Endpoint) -> ClientCertificate | None:
-    """For an endpoint; None: it has none.
-
-    Raises:
-        ConfigError: as `read_pair`.
-    """
-    shown = read_pair(endpoint)
-    return None if shown is None else ClientCertificate(endpoint, shown)
+    """For an endpoint; None: it has none. One that cannot be used is logged, and looked at again: a node that cannot
+    reach its God has still its own devices to stop."""
+    if not endpoint.cert_file:
+        return None
+    made = ClientCertificate(endpoint)
+    made.read()
+    return made
 
 
 def read_pair(endpoint: Endpoint) -> ShownCertificate | None:

@@ -121,6 +121,10 @@ class God:
         """Whether God itself may command the device now."""
         return self._realm.commands(esp_id)
 
+    def untaken(self, esp_id: str) -> bool:
+        """Whether it is God's on record, and may be another's in truth: the record is an old copy."""
+        return esp_id in self._realm.untaken
+
     def stamp(self, esp_id: str) -> Stamp | None:
         """For a command to the device. None: it is not God's now, and nothing may be sent."""
         if not self._realm.commands(esp_id):
@@ -260,11 +264,7 @@ class God:
         reason: str = "",
         issued_by: str = "",
     ) -> Effects:
-        """A person wants a device to change its owner.
-
-        Raises:
-            EspNotFound, NodeNotFound, TransferRefused.
-        """
+        """A person wants a device to change its owner. Raises EspNotFound, NodeNotFound, TransferRefused."""
         out: Effects = []
         plan = TransferPlan(from_owner=from_owner, to_owner=to_owner, reason=reason or "manual")
         transfers.begin(self._realm, command_id, esp_id, plan, moment, out, issued_by=issued_by)
@@ -304,9 +304,15 @@ class God:
         self._chains.open(command_id, kaiser_id, kind, data, moment, out, esp_id=esp_id, issued_by=issued_by)
         return self._done(out)
 
-    def stop_again(self, before: God, moment: Moment) -> Effects:
-        """Emergency stops of the God before, of which the disk may not know, are told until they are proven."""
+    def ended(self, chain_ids: Iterable[str]) -> None:
+        """Chains that ended before this God was made: a petition for one of them is an old one."""
+        self._wishes.remember(chain_ids)
+
+    def follow(self, before: God, moment: Moment) -> Effects:
+        """After a God whose disk has refused. Emergency stops, of which the disk may not know, are told until they are
+        proven; what it had heard is not heard anew."""
         out: Effects = []
+        self._wishes.remember((), before._wishes)
         stops = (one for one in before._chains.live if one.command_type is ChainType.EMERGENCY_STOP)
         self._chains.again(stops, moment, out)
         return self._done(out)

@@ -106,7 +106,7 @@ class GodNode(TreeNode[God]):
         record = self.core.record(esp_id)
         if record is not None and record.owner != GOD:
             return Tenure.FOREIGN
-        return super().tenure(esp_id)
+        return Tenure.FENCED if self.core.untaken(esp_id) else super().tenure(esp_id)
 
     def knows(self, esp_id: str) -> bool:
         return self.core.record(esp_id) is not None
@@ -116,7 +116,7 @@ class GodNode(TreeNode[God]):
         return record is not None and record.home == GOD
 
     def acts_on(self, esp_id: str) -> bool:
-        return self.owner(esp_id) == GOD
+        return self.owner(esp_id) == GOD and not self.core.untaken(esp_id)
 
     def _holds(self, esp_id: str, epoch: int) -> bool:
         record = self.core.record(esp_id)
@@ -154,7 +154,7 @@ class GodNode(TreeNode[God]):
             self._estate.tell(CHAIN_EVENT, chain_event(chain))
 
     def _take_over(self, old: God, new: God) -> Effects:
-        return new.stop_again(old, self._moment())
+        return new.follow(old, self._moment())
 
     def _answer(
         self, command_id: str, success: bool | None, message: str, data: Mapping[str, object]

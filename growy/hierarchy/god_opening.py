@@ -17,6 +17,9 @@ from growy.store.store import Store
 
 log = get_log(__name__)
 
+REMEMBERED = 100
+"""Command chains that ended last."""
+
 
 async def open_god(
     god_id: str,
@@ -47,6 +50,7 @@ async def open_god(
             moment=now,
             restored=restored,
         )
+        god.ended(one.command_id for one in await store.command_chains(limit=REMEMBERED) if one.status.ended)
         for esp_id, version in (await store.esp_document_versions()).items():
             god.configured(esp_id, version)
         return god

@@ -12,6 +12,8 @@ from growy.model.hierarchy import NodeId
 from growy.model.tree_messages import RelayUp
 
 HEARTBEAT = "system/heartbeat"
+FRESH_MS = 90_000
+"""The firmware says one every 60 s."""
 
 
 class Home:
@@ -52,15 +54,22 @@ class Home:
         if owner and owner != self._me:
             self.relayed += 1
             self._tell(owner, said)
+            if said.tail == HEARTBEAT:
+                self._beats[said.esp_id] = (owner, said)
 
-    def show_around(self) -> None:
-        """A new owner of a device here need not wait a minute for the next heartbeat: it hears the last."""
-        for esp_id, (told, said) in self._beats.items():
+    def show_around(self, now_ms: int) -> None:
+        """A new owner of a device here need not wait a minute for the next heartbeat: it hears the last. Not one that
+        is so old that the device may be dead, or elsewhere."""
+        for esp_id, (told, said) in list(self._beats.items()):
+            if not 0 <= now_ms - said.received_ms <= FRESH_MS:
+                del self._beats[esp_id]
+                continue
             owner = self._owner(esp_id)
             if owner in ("", told) or said.tail != HEARTBEAT:
                 continue
-            self._beats[esp_id] = (owner, said)
             if owner != self._me:
                 self.relay(said)
-            elif self._tenure(esp_id) is Tenure.OURS:
+                continue
+            self._beats[esp_id] = (owner, said)
+            if self._tenure(esp_id) is Tenure.OURS:
                 self._estate.heard_again(esp_id, said.tail, said.payload, said.received_ms)

@@ -44,6 +44,8 @@ from growy.model.tree_messages import (
     Withdrawn,
 )
 
+FOUND_S = 90.0
+"""A device that is there says a heartbeat every minute."""
 REPORTS_KEPT = 64
 ANSWERS_KEPT = 256
 K = TypeVar("K")
@@ -99,8 +101,8 @@ class Kaiser:
         self._newest = NEVER
         self._report_at = moment.clock
         self._noted: set[str] = set()
-        self._found: dict[str, NodeId] = {}
-        """By device, the kaiser id in its topics."""
+        self._found: dict[str, tuple[NodeId, float]] = {}
+        """By device, the kaiser id in its topics, and when it was heard last."""
         self._answers: dict[str, ChainResponse | None] = {}
         self.holds = Holds(terms, boot, moment.clock)
         self.relay = Relay(terms, boot)
@@ -173,14 +175,11 @@ class Kaiser:
     def found(self, esp_id: str, moment: Moment, heard_as: NodeId = GOD) -> Effects:
         """A device has begun a session on this node's broker. Args: heard_as: the kaiser id in its topics."""
         self.relay.arrived(esp_id)
-        if (
-            esp_id in self._found
-            or self.holds.home(esp_id) == self.identity.kaiser_id
-            or self.relay.knows(esp_id)
-        ):
+        if self.holds.home(esp_id) == self.identity.kaiser_id or self.relay.knows(esp_id):
             return []
-        self._found[esp_id] = heard_as
-        return [self._report(moment)]
+        new = esp_id not in self._found
+        self._found[esp_id] = heard_as, moment.clock
+        return [self._report(moment)] if new else []
 
     def prepared(self, esp_id: str, version: str, moment: Moment) -> Effects:
         """The answer to a `Prepare`. What God has not named since is no longer wanted."""
@@ -298,8 +297,8 @@ class Kaiser:
             self.relay.owners_are({one.esp_id: (one.owner, one.epoch) for one in orders.away})
             away = {one.esp_id for one in orders.away}
             self._found = {
-                esp_id: heard_as
-                for esp_id, heard_as in self._found.items()
+                esp_id: heard
+                for esp_id, heard in self._found.items()
                 if esp_id not in away and self.holds.home(esp_id) != self.identity.kaiser_id
             }
         if news:
@@ -357,7 +356,11 @@ class Kaiser:
                     Prepared(esp_id=esp_id, version=version)
                     for esp_id, version in sorted(self._prepared.items())
                 ),
-                found=tuple(Found(esp_id=one, heard_as=heard) for one, heard in sorted(self._found.items())),
+                found=tuple(
+                    Found(esp_id=esp_id, heard_as=heard_as)
+                    for esp_id, (heard_as, heard_at) in sorted(self._found.items())
+                    if moment.clock - heard_at <= FOUND_S  # later it may be elsewhere
+                ),
             ),
         )
 

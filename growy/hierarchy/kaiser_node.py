@@ -267,6 +267,14 @@ class KaiserNode(TreeNode[Kaiser]):
                     return False, f"{esp_id} is not {self.me}'s", {}
                 if to_owner == self.me:
                     return False, f"{esp_id} is {self.me}'s already", {}
+                asker = order.data.get("source_kaiser")
+                if asker is not None and to_owner != asker:
+                    # As the owner we may wish what the asker may not.
+                    return (
+                        False,
+                        f"{asker} may ask for a device for itself only; else a person orders it at God",
+                        {},
+                    )
                 petition_id = await self.petition(esp_id, to_owner, str(order.data.get("reason", "")))
                 return True, "God has been asked", {"petition_id": petition_id}
             case "sync_data" | "sync_config":

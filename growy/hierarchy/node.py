@@ -244,7 +244,7 @@ class TreeNode(ABC, Generic[C]):
         while True:
             moment = self._moment()
             self.enqueue(self.core.tick(moment))
-            self._home.show_around()
+            self._home.show_around(moment.wall_ms)
             await trio.sleep(min(max(self.core.next_due() - moment.clock, LEAST_S), 1.0))
 
     async def _remake(self, error: StoreError) -> None:

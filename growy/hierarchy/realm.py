@@ -102,8 +102,10 @@ class Realm:
     shipped: dict[tuple[NodeId, str], tuple[str, float]] = attrs.field(factory=dict)
     quarantine: float = -math.inf
     """After a restore: until when there may be leases that this God knows nothing of."""
-    noted: set[Hashable] = attrs.field(factory=set)
-    """Conflicts that a person has been told of."""
+    noted: dict[str, set[Hashable]] = attrs.field(factory=dict)
+    """Conflicts that a person has been told of, by kind."""
+    carried: dict[str, list[float]] = attrs.field(factory=dict)
+    """By device: when it has changed its broker lately."""
     number: int = 0
     """Of God's own commands to devices."""
 

@@ -184,7 +184,8 @@ class Relay:
         if epoch <= self._closed.get(esp_id, 0) or (away is not None and epoch <= away.epoch):
             return
         self._closed[esp_id] = epoch - 1
-        self._away[esp_id] = Away(owner, epoch, since=0 if away is None else away.since)
+        # What was asked before it was known here may be answered of a time when it was elsewhere.
+        self._away[esp_id] = Away(owner, epoch, since=self._number if away is None else away.since)
         self._ask_at = -math.inf
 
     def _ask(self, owner: NodeId, esp_ids: list[str], now: float) -> Tell:

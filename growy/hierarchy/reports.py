@@ -40,7 +40,9 @@ from growy.model.tree_messages import (
 )
 
 NOTED = 1000
-"""Conflicts that a person is told of in a life of God; where there are more, one look at those says enough."""
+"""Conflicts of a kind that a person is told of in a life of God."""
+RESTLESS, RESTLESS_S = 3, 600.0
+"""A device that changes its broker more often in that time is restless."""
 HEARTBEAT_WRITTEN_MS = 900_000
 """When a Kaiser was last heard is for people: it is not worth a write each time."""
 
@@ -112,6 +114,7 @@ def found(realm: Realm, one: Found, home: NodeId, moment: Moment, out: Effects) 
         return
     if record is not None:
         if record.home != home:
+            _carried(realm, record, home, moment, out)
             record = msgspec.structs.replace(record, home=home)
             realm.records[esp_id] = record
             out.append(Persist(records=(record,)))
@@ -130,6 +133,23 @@ def found(realm: Realm, one: Found, home: NodeId, moment: Moment, out: Effects) 
     realm.move(esp_id, owner, "found", None, moment, out)
 
 
+def _carried(realm: Realm, record: Ownership, home: NodeId, moment: Moment, out: Effects) -> None:
+    """Nobody carries a device about so often: two are called the same, or two brokers are one."""
+    times = [at for at in realm.carried.get(record.esp_id, ()) if moment.clock - at < RESTLESS_S]
+    realm.carried[record.esp_id] = times = [*times[-RESTLESS:], moment.clock]
+    if len(times) > RESTLESS:
+        _conflict(
+            realm,
+            "device",
+            (record.esp_id, "restless"),
+            f"{record.esp_id} is heard by turns on the brokers of {record.home} and {home}: are there two devices of "
+            "this name, or are the brokers bridged?",
+            record.esp_id,
+            {"homes": [record.home, home], "verdict": "restless"},
+            out,
+        )
+
+
 def _misnamed(realm: Realm, one: Found, home: NodeId, verdict: PrefixVerdict, out: Effects) -> None:
     """A person is told, once in a life of this God."""
     stranger = verdict is PrefixVerdict.STRANGER
@@ -140,6 +160,7 @@ def _misnamed(realm: Realm, one: Found, home: NodeId, verdict: PrefixVerdict, ou
     )
     _conflict(
         realm,
+        "device",
         (one.esp_id, home, one.heard_as),
         f"{one.esp_id} on the broker of {home} names the Kaiser {one.heard_as} in its topics; {done}",
         one.esp_id,
@@ -154,6 +175,7 @@ def _overruled(realm: Realm, kaiser_id: NodeId, ask: Ask, record: Ownership | No
         return
     _conflict(
         realm,
+        "claim",
         (kaiser_id, ask.esp_id, ask.epoch),
         f"{kaiser_id} took {ask.esp_id} for its own by epoch {ask.epoch}; it is {record.owner}'s by {record.epoch}",
         ask.esp_id,
@@ -169,11 +191,21 @@ def _overruled(realm: Realm, kaiser_id: NodeId, ask: Ask, record: Ownership | No
 
 
 def _conflict(
-    realm: Realm, key: Hashable, message: str, esp_id: str, details: dict[str, object], out: Effects
+    realm: Realm,
+    kind: str,
+    key: Hashable,
+    message: str,
+    esp_id: str,
+    details: dict[str, object],
+    out: Effects,
 ) -> None:
-    if key in realm.noted or len(realm.noted) >= NOTED:
+    """A person is told once of each. Args: kind: anybody on the broker can make many of one kind."""
+    noted = realm.noted.setdefault(kind, set())
+    if key in noted or len(noted) > NOTED:
         return
-    realm.noted.add(key)
+    noted.add(key)
+    if len(noted) > NOTED:
+        message += "; of further ones nothing is told until the next start"
     out.append(
         Note(
             event_type="ownership_conflict",

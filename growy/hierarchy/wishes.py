@@ -5,6 +5,8 @@ A wish may be heard more than once; it is granted once. God's own rules judge it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from growy.hierarchy import transfers
 from growy.hierarchy.chains import Chains
 from growy.hierarchy.effects import AlternativeRoute, Effects, Note, Tell
@@ -27,19 +29,30 @@ class Wishes:
     def __init__(self, realm: Realm, chains: Chains) -> None:
         self._realm = realm
         self._chains = chains
-        self._heard: dict[tuple[NodeId, str], None] = {}
+        self.heard: dict[tuple[NodeId, str], None] = {}
+        """Petitions, by who has told them."""
+        self._ended: set[str] = set()
+
+    def remember(self, petition_ids: Iterable[str], before: Wishes | None = None) -> None:
+        """What was granted, refused or ended before this God was made. It is told more than once."""
+        self._ended.update(petition_ids)
+        if before is not None:
+            self.heard |= before.heard
 
     def petitioned(self, sender: NodeId, petition: Petition, moment: Moment, out: Effects) -> None:
         """A transfer: at once, after a person's consent, or not at all."""
         record = self._realm.records.get(petition.esp_id)
         key = (sender, petition.petition_id)
-        if record is None or sender not in self._realm.nodes or key in self._heard:
+        if record is None or sender not in self._realm.nodes or key in self.heard:
             return
-        if transfers.find(self._realm, petition.petition_id) is not None:
-            return  # granted before God's last start
-        self._heard[key] = None
-        if len(self._heard) > KEPT:
-            del self._heard[next(iter(self._heard))]
+        if (
+            petition.petition_id in self._ended
+            or transfers.find(self._realm, petition.petition_id) is not None
+        ):
+            return  # of before God's last start
+        self.heard[key] = None
+        if len(self.heard) > KEPT:
+            del self.heard[next(iter(self.heard))]
         plan = TransferPlan(
             from_owner=record.owner,
             to_owner=petition.to_owner,

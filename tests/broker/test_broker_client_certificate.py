@@ -293,6 +293,21 @@ async def test_a_renewed_pair_is_seen_within_a_minute(
     assert certificate.shown == read_certificate(stranger / "client-k1.pem")
 
 
+async def test_a_pair_that_is_not_there_yet_is_looked_for_again(
+    ours: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = client_certificate_of(with_pair(NOBODY, tmp_path))
+    assert certificate is not None
+    assert certificate.shown is None
+    assert "No such file" in caplog.text
+    for ending in ("pem", "key"):
+        (tmp_path / f"client-k1.{ending}").write_bytes((ours / f"client-k1.{ending}").read_bytes())
+
+    await certificate.look()
+
+    assert certificate.shown == read_certificate(ours / "client-k1.pem")
+
+
 def test_the_doctor_is_told_how_long_they_last(ours: Path, tmp_path: Path) -> None:
     pair = {"cert_file": f"{ours}/client-k1.pem", "key_file": f"{ours}/client-k1.key"}
     config = load_config(

@@ -137,18 +137,16 @@ async def test_a_kaiser_that_is_not_let_in_says_why_and_goes_on_trying(
     assert (shown["status"], shown["certificate"] is None) == ("offline", whose == "none")
 
 
-def test_a_certificate_that_is_not_there_keeps_growyd_from_starting(tmp_path: Path) -> None:
+def test_a_certificate_for_its_own_broker_that_is_not_there_keeps_growyd_from_starting(
+    tmp_path: Path,
+) -> None:
     config = tmp_path / "growyd.toml"
     config.write_text(
         f"""[node]
-role = "kaiser"
-kaiser_id = "k1"
 data_dir = "{tmp_path}/data"
-[broker]
-url = "mqtt://127.0.0.1:1"
 [web]
 port = 0
-[uplink]
+[broker]
 url = "mqtts://127.0.0.1:1"
 cert_file = "{tmp_path}/none.pem"
 key_file = "{tmp_path}/none.key"
@@ -162,5 +160,5 @@ key_file = "{tmp_path}/none.key"
         check=False,
     )
     assert done.returncode == ExitCode.CONFIG
-    assert f"[uplink] cert_file, key_file: {tmp_path}/none.pem: No such file" in done.stderr
+    assert f"[broker] cert_file, key_file: {tmp_path}/none.pem: No such file" in done.stderr
     assert "Traceback" not in done.stderr

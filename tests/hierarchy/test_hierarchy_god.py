@@ -211,6 +211,16 @@ def test_a_device_of_another_fleet_on_god_s_broker_is_not_taken_and_a_person_is_
     assert one.record(ESP).owner == GOD  # k9 is not there yet
 
 
+def test_a_flood_of_strangers_silences_no_conflict_of_nodes() -> None:
+    one = god(nodes=ONLINE, records=[owned(GOD, epoch=8)])
+    told = [note.message for n in range(1200) for note in of(one.found(f"ESP_{n:06X}", at(1.0), "k9"), Note)]
+    assert len(told) == 1001
+    assert told[-1].endswith("of further ones nothing is told until the next start")
+
+    out = reports(one, "k1", 1, 2.0, asks=(Ask(esp_id=ESP, epoch=7, held=True),))
+    assert conflicts(out) == [(ESP, "ended")]
+
+
 @pytest.mark.parametrize("order", [("k1", "k2"), ("k2", "k1")])
 def test_of_two_that_claim_a_device_after_a_partition_the_higher_epoch_wins_and_the_other_is_told(
     order: tuple[str, str],

@@ -9,15 +9,31 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
-from rig.tree import ESP, Pi, Tree, open_tree, until, wall_ms
+from rig.esp import Air
+from rig.tree import (
+    ESP,
+    GOD_ID,
+    TERMS,
+    Pi,
+    Tree,
+    estate_of,
+    moment,
+    nobody_else,
+    open_tree,
+    until,
+    wall_ms,
+)
 
 from growy.broker.frames import Inbound
 from growy.broker.link import Delivery
+from growy.broker.outbox import Lane
+from growy.hierarchy.god_opening import open_god
 from growy.hierarchy.sorting import Sorter
+from growy.hierarchy.writing import RESTORED
 from growy.model.control import Interlock, InterlockKind, Tenure
 from growy.model.hierarchy import GOD, Node
 
-STRANGER = "ESP_00000F"
+STRANGER, OLD = "ESP_00000F", "ESP_00000E"
 
 
 @pytest.fixture
@@ -139,3 +155,93 @@ async def test_an_owner_that_is_fenced_loses_nothing_to_its_own_older_papers(tre
     await kaiser.node.settled()
 
     assert [one.id for one in kaiser.control.interlocking.interlocks()] == ["lock-1"]
+
+
+async def test_one_name_on_two_brokers_is_told_to_a_person_once(tree: Tree) -> None:
+    kaiser = await tree.new_kaiser("kaiser_1")
+    brokers = [Broker(tree.god), Broker(kaiser)]
+
+    async def conflicts() -> list[str]:
+        return [entry.message for entry in await tree.god.audited("ownership_conflict")]
+
+    with trio.fail_after(20):
+        while not await conflicts():
+            for broker in brokers:
+                broker.beats()
+                await trio.sleep(0.05)
+    for broker in brokers * 5:
+        broker.beats()
+        await trio.sleep(0.05)
+    (said,) = await conflicts()
+    assert said.startswith(f"{ESP} is heard by turns on the brokers of ")
+
+
+async def test_what_a_device_said_elsewhere_while_its_home_was_cut_off_is_soon_forgotten(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("growy.hierarchy.kaiser.FOUND_S", 0.5)
+    kaiser = await tree.new_kaiser("kaiser_1")
+    Broker(tree.god).beats()
+    await tree.gods.settled()
+    tree.post.away.add("kaiser_1")
+    Broker(kaiser).beats()
+    await trio.sleep(1)
+    tree.post.away.clear()
+    await trio.sleep(1.5)
+    assert tree.gods.home(ESP) == GOD
+
+
+async def test_an_emergency_goes_to_a_device_where_it_is_and_where_it_is_thought_to_be(tree: Tree) -> None:
+    kaiser = await tree.new_kaiser("kaiser_1")
+    Broker(kaiser).beats()
+    await until(lambda: tree.gods.home(ESP) == "kaiser_1")
+    await tree.moved(ESP, GOD)
+    tree.god.air.sent.clear()
+    topic, stop = f"kaiser/god/esp/{ESP}/actuator/emergency", b'{"command":"emergency_stop"}'
+
+    assert tree.god.estate.send(topic, stop, lane=Lane.EMERGENCY)
+
+    assert topic in [sent for sent, *_ in tree.god.air.sent]
+
+    def there() -> bool:  # the first may find no pass; a stop is said again until it is proven
+        tree.god.estate.send(topic, stop, lane=Lane.EMERGENCY)
+        return topic in [sent for sent, *_ in kaiser.air.sent]
+
+    await until(there)
+
+
+async def test_a_heartbeat_is_told_once_and_not_when_it_is_old(tree: Tree) -> None:
+    await tree.new_kaiser("kaiser_1")
+    broker = Broker(tree.god)
+    broker.beats()
+    await tree.moved(ESP, "kaiser_1")
+    await trio.sleep(1.5)
+    relayed = tree.gods.statistics().relayed
+    for _ in range(3):
+        broker.beats()
+        await trio.sleep(1.2)
+    assert tree.gods.statistics().relayed == relayed + 3
+
+    tree.gods.device_said(OLD, "system/heartbeat", b"{}", wall_ms() - 3 * 3600 * 1000)
+    await tree.gods.settled()
+    relayed = tree.gods.statistics().relayed
+    await tree.moved(OLD, "kaiser_1")
+    await trio.sleep(1.5)
+    assert tree.gods.statistics().relayed == relayed
+
+
+async def test_a_restored_god_sends_its_devices_nothing_while_they_may_be_another_s(tree: Tree) -> None:
+    Broker(tree.god).beats()
+    await tree.gods.settled()
+    await tree.god.store.set_keyed(RESTORED, "1")
+    air = Air()
+    estate = estate_of(lambda: tree.god.fleet, lambda: tree.god.control, air, tree.god.hub)
+    estate.node = await open_god(
+        GOD_ID, TERMS, store=tree.god.store, estate=estate, mail=nobody_else, moment=moment
+    )
+    topic = f"kaiser/god/esp/{ESP}/actuator/18/command"
+
+    for command in (b'{"command":"ON"}', b'{"command":"OFF"}'):
+        assert not estate.send(topic, command)
+    assert air.sent == []
+    assert estate.node.tenure(ESP) is Tenure.FENCED

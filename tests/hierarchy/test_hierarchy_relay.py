@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import msgspec
-from tree_rig import ESP, GOD_ID, at, kaiser, of, report, said
+from tree_rig import ESP, GOD_ID, TERMS, at, kaiser, of, report, said
 
 from growy.hierarchy.effects import (
     Carry,
     Tell,
 )
 from growy.hierarchy.kaiser import Kaiser
+from growy.hierarchy.relay import Relay
 from growy.model.handover import HandedOver, HeldOutput
 from growy.model.hierarchy import GOD, Stamp
 from growy.model.tree_messages import (
@@ -131,3 +132,19 @@ def test_a_command_of_a_newer_epoch_makes_the_home_ask_its_sender() -> None:
 
     assert verdict(node, "k3", command(2, epoch=8), 1.4) == ""
     assert verdict(node, "k2", command(9), 1.4) == "stale_epoch"
+
+
+def test_a_pass_that_was_asked_before_the_device_came_back_opens_nothing() -> None:
+    relay = Relay(TERMS, boot=1)
+    relay.owners_are({ESP: ("k2", 5)})
+    question = relay.tick(0.0)[0].message
+    relay.owners_are({})  # it is carried to another broker, and back
+    relay.arrived(ESP)
+    relay.owners_are({ESP: ("k2", 5)})
+    passed = Passed(esp_id=ESP, epoch=5, left_s=3.0, last=Stamp(5, 1, 6))
+    relay.heard_pass("k2", Pass(reply_to=question.id, passed=(passed,)))
+
+    old = RelayCommand(
+        command_id="x", esp_id=ESP, stamp=Stamp(5, 1, 7), tail="actuator/1/command", payload=b""
+    )
+    assert not of(relay.heard_command("k2", old, 0.1), Carry)

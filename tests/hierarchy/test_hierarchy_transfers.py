@@ -171,3 +171,18 @@ def test_standing_leave_needs_no_person_and_a_stranger_has_no_say() -> None:
 
     one.heard("k2", Petition(kaiser_id="k2", petition_id="p", esp_id=ESP, to_owner="k2"), at(2.0))
     assert one.chains[0].status is ChainStatus.RUNNING
+
+
+def test_a_petition_that_is_told_again_after_god_began_anew_begins_nothing_again() -> None:
+    wish = Petition(kaiser_id="k1", petition_id="p", esp_id=ESP, to_owner="k2")
+    one = god(nodes=ONLINE, records=[owned()])
+    one.heard("k1", wish, at(1.0))
+    one.cancel("p", at(2.0))
+
+    restarted = god(nodes=ONLINE, records=[owned()], boot=2)
+    restarted.ended(["p"])
+    assert restarted.heard("k1", wish, at(3.0)) == []
+
+    made_anew = god(nodes=ONLINE, records=[owned()], boot=2)
+    made_anew.follow(one, at(3.0))
+    assert made_anew.heard("k1", wish, at(3.0)) == []

@@ -25,7 +25,6 @@ from growy.model.hierarchy import (
     Ownership,
     TransferStep,
 )
-from growy.model.tree_messages import Documents
 from growy.store import HierarchyBatch, Mean, Measurement, Store
 from growy.store.hierarchy import CHAINS_KEPT, read_nodes, read_records, write_hierarchy
 from growy.store.schema import REGISTRY_MIGRATIONS, migrate
@@ -249,7 +248,6 @@ def test_any_node_and_any_owner_come_back(node: Node, record: Ownership) -> None
 
 
 async def test_what_a_core_wants_kept_is_one_write(store: Store) -> None:
-    documents = Documents(god_instance="g", esp_id="ESP_EA5484", version="v2", content=b"x")
     what = Persist(
         records=(RECORD,),
         nodes=(NODE,),
@@ -257,15 +255,15 @@ async def test_what_a_core_wants_kept_is_one_write(store: Store) -> None:
         boot=5,
         settled=True,
         god_instance="g",
-        documents=documents,
         dropped=("ESP_EA5485",),
     )
     await store.set_keyed(RESTORED, "yes")
+    await store.write_registry(hierarchy=HierarchyBatch(documents={"ESP_EA5485": ("v2", b"x")}))
 
     await store.write_registry(hierarchy=batch_of(what, "god_pi_central", T0), keyed=facts_of(what))
 
     assert await store.ownerships() == [RECORD]
     assert await store.kaisers() == [NODE]
     assert await store.command_chains() == [CHAIN]
-    assert await store.esp_documents("ESP_EA5484") == ("v2", b"x")
+    assert await store.esp_documents("ESP_EA5485") is None
     assert [await store.keyed(key) for key in (BOOT, GOD_INSTANCE, RESTORED)] == ["5", "g", None]

@@ -119,18 +119,16 @@ async def test_without_leave_it_waits_for_a_persons_consent(tree: Tree) -> None:
     await until(lambda: tree.gods.owner(ESP) == "kaiser_1" and one.node.tenure(ESP) == "ours", 20)
 
 
-async def test_a_device_can_be_asked_for_on_behalf_of_god(tree: Tree) -> None:
-    one, two = await two_kaisers(tree)
-    await with_a_device(tree, two)
-    assert (await one.post(at("kaiser_2"), {**MOVE, "to_owner": GOD_ID}))["success"]
-    await until(lambda: tree.gods.owner(ESP) == "god", 20)
-
-
 @pytest.mark.parametrize(
     ("more", "why"),
     [
         ({"esp_id": "ESP_77EE66FF"}, "ESP_77EE66FF is not kaiser_2's"),
         ({"to_owner": "kaiser_2"}, f"{ESP} is kaiser_2's already"),
+        # What a third may not wish it may not have the owner wish either.
+        (
+            {"to_owner": GOD_ID},
+            "kaiser_1 may ask for a device for itself only; else a person orders it at God",
+        ),
     ],
 )
 async def test_what_the_other_refuses_is_a_conflict_with_its_words(
