@@ -145,14 +145,20 @@ def _until(true: Any, seconds: float = 180) -> None:
 
 
 def _measured(running: Running) -> bool:
-    """Much, and something by the first device, which comes first in every list."""
-    known = running.json("GET", "/api/v1/sensors?page_size=100")["data"]
+    """Much, and something by the first device."""
+    known = _sensors(running)
     return len(known) > 10 and known[0]["esp_id"] == FIRST
+
+
+def _sensors(running: Running) -> list[Any]:
+    """By device; growyd lists them as they were first heard."""
+    known = running.json("GET", "/api/v1/sensors?page_size=100")["data"]
+    return sorted(known, key=lambda one: one["esp_id"])
 
 
 def _furnish(running: Running) -> None:
     """One of everything that a path can name."""
-    sensors = running.json("GET", "/api/v1/sensors?page_size=100")["data"]
+    sensors = _sensors(running)
     esp_id = sensors[0]["esp_id"]
     running.json("POST", "/api/v1/zones", {"zone_id": "tent"})
     running.json("POST", f"/api/v1/zone/devices/{esp_id}/assign", {"zone_id": "tent"})
