@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from growy.hierarchy.effects import CrossEnded
 from growy.model.audit import AuditEntry, AuditSeverity, AuditSource
-from growy.model.errors import ChainEnded, NodeNotFound, NodeSilent
 from growy.model.hierarchy import GOD, NodeId
+from growy.model.tree_errors import ChainEnded, NodeNotFound, NodeSilent
 from growy.model.tree_messages import CrossFault
 from growy.wire.topics import is_kaiser_id
 

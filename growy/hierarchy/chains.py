@@ -13,9 +13,9 @@ import attrs
 import msgspec
 
 from growy.hierarchy.effects import ChainTimedOut, Effects, Persist, Tell
-from growy.model.errors import ChainEnded, ChainNotFound
 from growy.model.hierarchy import ChainStatus, ChainType, CommandChain, NodeId
 from growy.model.time import Moment
+from growy.model.tree_errors import ChainEnded, ChainNotFound
 from growy.model.tree_messages import ChainCommand, ChainResponse
 
 AGAIN_S = 5.0

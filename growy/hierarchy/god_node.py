@@ -18,15 +18,7 @@ from growy.hierarchy.node_events import CHAIN_EVENT, chain_event
 from growy.hierarchy.observed import KaiserView, NodeProof, Observed
 from growy.model.audit import AuditEntry, AuditSource
 from growy.model.control import Tenure
-from growy.model.errors import (
-    ChainEnded,
-    ChainNotFound,
-    Duplicate,
-    GrowyError,
-    Invalid,
-    NodeNotFound,
-    StoreError,
-)
+from growy.model.errors import Duplicate, GrowyError, Invalid, StoreError
 from growy.model.hierarchy import (
     GOD,
     ChainType,
@@ -38,6 +30,7 @@ from growy.model.hierarchy import (
     Stamp,
 )
 from growy.model.time import Moment
+from growy.model.tree_errors import ChainEnded, ChainNotFound, NodeNotFound
 from growy.model.tree_messages import ChainResponse, Health, Report, TreeMessage
 from growy.ops.latency import Distribution
 from growy.ops.log import get_log

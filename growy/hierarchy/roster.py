@@ -13,9 +13,10 @@ from growy.hierarchy import transfers
 from growy.hierarchy.effects import Effects, Note, Persist
 from growy.hierarchy.realm import Realm, TransferPlan
 from growy.model.audit import AuditSeverity
-from growy.model.errors import Duplicate, Invalid, NodeNotFound
+from growy.model.errors import Duplicate, Invalid
 from growy.model.hierarchy import GOD, ChainType, Node, NodeId, NodeState, Ownership
 from growy.model.time import Moment
+from growy.model.tree_errors import NodeNotFound
 
 
 def node_of(realm: Realm, kaiser_id: NodeId) -> Node:

@@ -15,10 +15,11 @@ from growy.hierarchy.conflicts import WishVerdict, settle_wish
 from growy.hierarchy.effects import Drop, Effects, Freeze, Note, Persist, Survey, Tell
 from growy.hierarchy.realm import Realm, Transfer, TransferPlan, chain_data
 from growy.model.audit import AuditSeverity
-from growy.model.errors import ChainEnded, EspNotFound, NodeNotFound, TransferRefused
+from growy.model.errors import EspNotFound
 from growy.model.handover import HandedOver
 from growy.model.hierarchy import GOD, ChainStatus, ChainType, CommandChain, NodeId, NodeState, TransferStep
 from growy.model.time import Moment
+from growy.model.tree_errors import ChainEnded, NodeNotFound, TransferRefused
 from growy.model.tree_messages import Orders, Revoke, Withdraw
 
 Step = TransferStep

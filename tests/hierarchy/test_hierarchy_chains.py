@@ -20,12 +20,12 @@ from growy.hierarchy.effects import (
     Tell,
 )
 from growy.hierarchy.god import God
-from growy.model.errors import ChainEnded, ChainNotFound, NodeNotFound
 from growy.model.hierarchy import (
     ChainStatus,
     ChainType,
     CommandChain,
 )
+from growy.model.tree_errors import ChainEnded, ChainNotFound, NodeNotFound
 from growy.model.tree_messages import (
     ChainCommand,
     ChainResponse,

@@ -15,8 +15,8 @@ from rig.daemon import Publisher
 from rig.grove import Esp, Grove, Place, grow, overlaps
 from rig.wires import Cut
 
-from growy.model.errors import NodeNotFound, TransferRefused
 from growy.model.hierarchy import GOD
+from growy.model.tree_errors import NodeNotFound, TransferRefused
 
 pytestmark = pytest.mark.slow
 LONG, SHORT = 50, 5

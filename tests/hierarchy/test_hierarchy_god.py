@@ -27,13 +27,14 @@ from growy.hierarchy.effects import (
     Persist,
     Take,
 )
-from growy.model.errors import Duplicate, Invalid, NodeNotFound
+from growy.model.errors import Duplicate, Invalid
 from growy.model.hierarchy import (
     GOD,
     Node,
     NodeState,
     TransferStep,
 )
+from growy.model.tree_errors import NodeNotFound
 from growy.model.tree_messages import (
     Ask,
     Found,

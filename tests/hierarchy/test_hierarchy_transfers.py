@@ -27,7 +27,6 @@ from growy.hierarchy.effects import (
     Ship,
     Survey,
 )
-from growy.model.errors import TransferRefused
 from growy.model.hierarchy import (
     GOD,
     ChainStatus,
@@ -35,6 +34,7 @@ from growy.model.hierarchy import (
     NodeState,
     TransferStep,
 )
+from growy.model.tree_errors import TransferRefused
 from growy.model.tree_messages import (
     Ask,
     MessageId,

@@ -9,14 +9,10 @@ import attrs
 import pytest
 
 from growy.model.errors import (
-    ChainEnded,
-    ChainNotFound,
     GrowyError,
     InvalidCredentials,
     LoginNotChanged,
     LoginUncertain,
-    NodeNotFound,
-    NotGod,
     OwnLogin,
     RuleConflict,
     RuleInvalid,
@@ -24,9 +20,9 @@ from growy.model.errors import (
     SafetyRefused,
     TokenExpired,
     TooManyAttempts,
-    TransferRefused,
     Unauthorized,
 )
+from growy.model.tree_errors import ChainEnded, ChainNotFound, NodeNotFound, NotGod, TransferRefused
 from growy.web.answers import BadRequest, Forbidden, MethodNotAllowed, TooBusy
 from growy.web.api import ENDPOINTS
 from growy.web.api.calibration import NotCalibrated

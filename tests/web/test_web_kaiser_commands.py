@@ -15,8 +15,8 @@ from rig.tree import ESP, GOD_ID, Pi, Tree, open_tree, until
 
 from growy.hierarchy.kaiser_node import KaiserNode
 from growy.model.audit import AuditSeverity
-from growy.model.errors import NodeNotFound, NodeSilent
 from growy.model.people import Role
+from growy.model.tree_errors import NodeNotFound, NodeSilent
 
 KAISERS = "/api/v1/kaiser"
 SYNC = {"command": "sync_data"}

@@ -7,8 +7,9 @@ from attrs import validators as v
 
 from growy.fleet.device import Device
 from growy.fleet.zones import ZoneArchived
-from growy.model.errors import Duplicate, EspNotFound, Invalid, NodeNotFound, NotGod, TransferRefused
+from growy.model.errors import Duplicate, EspNotFound, Invalid
 from growy.model.setup import ZoneSetup
+from growy.model.tree_errors import NodeNotFound, NotGod, TransferRefused
 from growy.web.answers import Response, answer
 from growy.web.api.god import begin_transfer, transfer_answer
 from growy.web.api.placing import register, zone_setup

@@ -8,8 +8,9 @@ from attrs import validators as v
 
 from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.measuring import COMMIT, PROCESSING, TRANSFER
-from growy.model.errors import EspNotFound, GrowyError, Invalid, NotGod, TransferRefused
+from growy.model.errors import EspNotFound, GrowyError, Invalid
 from growy.model.hierarchy import ChainStatus, CommandChain, NodeId, NodeState
+from growy.model.tree_errors import NotGod, TransferRefused
 from growy.web.answers import Response, answer
 from growy.web.api.kaiser_setup import KaiserConfig, node_of
 from growy.web.api.tree_records import (

@@ -8,8 +8,9 @@ from attrs import validators as v
 
 from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.kaiser_node import KaiserNode
-from growy.model.errors import Duplicate, NodeNotFound
+from growy.model.errors import Duplicate
 from growy.model.hierarchy import GOD, ChainType
+from growy.model.tree_errors import NodeNotFound
 from growy.web.answers import Response, answer
 from growy.web.api.god import begin_transfer, transfer_answer
 from growy.web.api.kaiser_setup import KaiserConfig, node_of

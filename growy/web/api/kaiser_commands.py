@@ -12,8 +12,9 @@ from attrs import validators as v
 from growy.hierarchy.asking import PERHAPS, silent
 from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.kaiser_node import KaiserNode
-from growy.model.errors import ChainEnded, Invalid, NodeNotFound, OrderRefused
+from growy.model.errors import Invalid
 from growy.model.hierarchy import GOD, ChainStatus, ChainType, NodeId
+from growy.model.tree_errors import ChainEnded, NodeNotFound, OrderRefused
 from growy.web.answers import Response, answer
 from growy.web.api.god import begin_transfer, transfer_answer
 from growy.web.api.tree_records import LONGEST_REASON, LONGEST_WAIT_S, owner_named

@@ -7,8 +7,9 @@ import msgspec
 from attrs import validators as v
 
 from growy.hierarchy.god_node import GodNode
-from growy.model.errors import Invalid, NodeNotFound
+from growy.model.errors import Invalid
 from growy.model.hierarchy import GOD, Node, NodeId
+from growy.model.tree_errors import NodeNotFound
 
 MOST = 1000
 

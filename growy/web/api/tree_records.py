@@ -9,8 +9,8 @@ import attrs
 from attrs import validators as v
 
 from growy.hierarchy.god_node import GodNode
-from growy.model.errors import NotGod
 from growy.model.hierarchy import GOD, CommandChain, NodeId
+from growy.model.tree_errors import NotGod
 from growy.model.tree_messages import ShownCertificate
 from growy.web.answers import iso
 from growy.web.api.records import known

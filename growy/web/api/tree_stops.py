@@ -13,8 +13,8 @@ from attrs import validators as v
 from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.kaiser_node import KaiserNode
 from growy.hierarchy.observed import NodeProof
-from growy.model.errors import ChainNotFound, NotGod
 from growy.model.hierarchy import GOD
+from growy.model.tree_errors import ChainNotFound, NotGod
 from growy.web.answers import Response, answer
 from growy.web.api.tree_records import LONGEST_REASON, WaitQuery, god_of, owner_named
 from growy.web.app import App

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from growy.model.control import Tenure
-from growy.model.errors import (
+from growy.model.errors import Duplicate, EspNotFound
+from growy.model.hierarchy import ChainStatus, ChainType, NodeState, TransferStep
+from growy.model.tree_errors import (
     ChainEnded,
     ChainNotFound,
-    Duplicate,
-    EspNotFound,
     NodeNotFound,
     NodeSilent,
     NotGod,
     OrderRefused,
     TransferRefused,
 )
-from growy.model.hierarchy import ChainStatus, ChainType, NodeState, TransferStep
 from growy.model.tree_messages import NodeRefusal
 from growy.web.shape import (
     FLAG,
