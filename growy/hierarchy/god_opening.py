@@ -10,7 +10,7 @@ from growy.hierarchy.god import God
 from growy.hierarchy.god_node import GodNode
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.starts import next_count
-from growy.hierarchy.writing import BOOT, INSTANCE, RESTORED
+from growy.hierarchy.writing import BOOT, RESTORED, installation_of
 from growy.model.time import Moment
 from growy.ops.log import get_log
 from growy.store.store import Store
@@ -31,10 +31,7 @@ async def open_god(
     moment: Callable[[], Moment],
 ) -> GodNode:
     """Reads what the disk holds. Raises StoreError."""
-    instance = await store.keyed(INSTANCE)
-    if instance is None:
-        instance = secrets.token_hex(8)
-        await store.set_keyed(INSTANCE, instance)
+    instance = await installation_of(store)
 
     async def make() -> God:
         now, restored = moment(), await store.keyed(RESTORED) is not None

@@ -16,7 +16,7 @@ from growy.hierarchy.kaiser import Identity, Kaiser
 from growy.hierarchy.leases import Terms
 from growy.hierarchy.node import TreeNode
 from growy.hierarchy.starts import next_count
-from growy.hierarchy.writing import BOOT, GOD_INSTANCE, INSTANCE, RESTORED
+from growy.hierarchy.writing import BOOT, GOD_INSTANCE, RESTORED, installation_of
 from growy.model.control import Tenure
 from growy.model.errors import GrowyError, StoreError
 from growy.model.hierarchy import GOD, NodeId, Stamp
@@ -301,10 +301,7 @@ async def open_kaiser(
     moment: Callable[[], Moment],
 ) -> KaiserNode:
     """Reads what the disk holds. Raises StoreError, Invalid."""
-    instance = await store.keyed(INSTANCE)
-    if instance is None:
-        instance = secrets.token_hex(8)
-        await store.set_keyed(INSTANCE, instance)
+    instance = await installation_of(store)
     identity = Identity(kaiser_id=kaiser_id, instance=instance, god_id=god_id)
 
     async def make() -> Kaiser:

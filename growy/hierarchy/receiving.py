@@ -315,12 +315,9 @@ def _prints(columns: Columns) -> np.ndarray[tuple[int], np.dtype[np.void]]:
 def _entry(node: str, event: Event) -> AuditEntry:
     """A Kaiser's entry as God keeps it: with the Kaiser's name."""
     try:
-        said = msgspec.json.decode(event.entry, type=dict[str, object])
-        details = said.pop("details", {})
-        known = {field.name for field in attrs.fields(AuditEntry)}
-        kept = {name: value for name, value in said.items() if name in known}
-        return AuditEntry(**kept, details={**(details if isinstance(details, dict) else {}), "kaiser": node})  # type: ignore[arg-type]
-    except (msgspec.DecodeError, TypeError, ValueError):
+        entry = msgspec.json.decode(event.entry, type=AuditEntry)
+        return attrs.evolve(entry, details={**entry.details, "kaiser": node})
+    except msgspec.DecodeError:
         # Of a newer growyd. That there was something is worth knowing.
         return AuditEntry(
             ts_ms=0, event_type="unreadable", message="An event of a newer growyd", details={"kaiser": node}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
 from growy.hierarchy.effects import Persist
-from growy.store import HierarchyBatch
+from growy.store import HierarchyBatch, Store
 
 BOOT = "hierarchy.boot"
 GOD_INSTANCE = "hierarchy.god_instance"
@@ -37,3 +38,12 @@ def facts_of(what: Persist) -> Mapping[str, str | None]:
     if what.settled:
         facts[RESTORED] = None
     return facts
+
+
+async def installation_of(store: Store) -> str:
+    """The name of this installation, made at its first start. Raises StoreError."""
+    name = await store.keyed(INSTANCE)
+    if name is None:
+        name = secrets.token_hex(8)
+        await store.set_keyed(INSTANCE, name)
+    return name

@@ -27,6 +27,7 @@ from growy.model.time import MS_ABOVE
 from growy.wire.formats import parse
 
 T = TypeVar("T")
+A = TypeVar("A", bound=attrs.AttrsInstance)
 
 Moment = NewType("Moment", int)
 """Unix ms, from ISO-8601 (without an offset: UTC), Unix seconds or Unix milliseconds."""
@@ -156,10 +157,10 @@ def called(field: str) -> str:
     return field.removesuffix("_")
 
 
-def _renamed(model: type[T]) -> Callable[[Mapping[str, object], type[T]], T]:
+def _renamed(model: type[A]) -> Callable[[Mapping[str, object], type[A]], A]:
     """How a model is read that has fields with an underscore behind their names."""
     plain = make_dict_structure_fn(model, _converter)
-    fields = {called(field.name): field.name for field in attrs.fields(model)}  # type: ignore[arg-type]
+    fields = {called(field.name): field.name for field in attrs.fields(model)}
     return lambda said, kind: plain({fields.get(name, name): value for name, value in said.items()}, kind)
 
 

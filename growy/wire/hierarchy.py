@@ -63,7 +63,7 @@ class TreeTopic:
     target: NodeId
 
 
-_TYPES: dict[TreeTopicKind, tuple[type[msgspec.Struct], ...]] = {
+_TYPES: dict[TreeTopicKind, tuple[type[TreeMessage], ...]] = {
     TreeTopicKind.STATUS: (Report,),
     TreeTopicKind.HEALTH: (Health,),
     TreeTopicKind.GOD_COMMAND: (Orders, ChainCommand),
@@ -73,7 +73,7 @@ _TYPES: dict[TreeTopicKind, tuple[type[msgspec.Struct], ...]] = {
     TreeTopicKind.ESP_TRANSFER: (Documents,),
 }
 _KIND = {kind: topic for topic, kinds in _TYPES.items() for kind in kinds}
-_TAGS: dict[TreeTopicKind, dict[str, type[msgspec.Struct]]] = {
+_TAGS: dict[TreeTopicKind, dict[str, type[TreeMessage]]] = {
     topic: {str(kind.__struct_config__.tag): kind for kind in kinds} for topic, kinds in _TYPES.items()
 }
 _FROM_GOD = (TreeTopicKind.GOD_COMMAND, TreeTopicKind.ESP_TRANSFER)
@@ -207,7 +207,7 @@ def decode_tree(topic: TreeTopic, payload: bytes) -> TreeMessage:
     if kind is None:
         known = ", ".join(_TAGS[topic.kind])
         raise refuse(Reason.UNKNOWN_TOPIC, f"$.type: {topic.kind.value} carries {known}, got {tag!r:.40}")
-    message: TreeMessage = typed(fields, kind)  # type: ignore[assignment]
+    message = typed(fields, kind)
     node = getattr(message, "kaiser_id", None)
     if node is not None and node not in (topic.sender, topic.target):
         raise refuse(Reason.UNKNOWN_TOPIC, f"$.kaiser_id: {node!r:.80} in a topic of {topic.sender}")

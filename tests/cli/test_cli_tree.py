@@ -103,7 +103,7 @@ async def test_a_kaiser_is_shown_with_its_certificate(tree: Tree, run: Run) -> N
     assert without.output.splitlines()[0].startswith("kaiser_1 (Tent): online")
     assert without.output.splitlines()[1].startswith(f"  {ESP}")
     assert without.output.splitlines()[2:] == [
-        f"installation {one.node.core.identity.instance}",  # type: ignore[union-attr]
+        f"installation {one.kaiser.core.identity.instance}",
         "certificate -",
     ]
     assert (await run("kaisers", "show", "kaiser_9")).exit_code == ExitCode.FAILED
@@ -170,7 +170,7 @@ async def test_chains_are_listed_cancelled_and_consented_to(tree: Tree, run: Run
     assert (await run("chains")).output == "Nothing is under way.\n"
     await tree.moved(ESP, "kaiser_1")
     for decision in ("cancel", "approve"):
-        await one.node.petition(ESP, "kaiser_2", "nearer")  # type: ignore[union-attr]
+        await one.kaiser.petition(ESP, "kaiser_2", "nearer")
         await until(lambda: bool(tree.gods.core.chains))
         (chain,) = json.loads((await run("chains", "--json")).output)
         assert "pending" in (await run("chains")).output

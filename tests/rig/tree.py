@@ -162,6 +162,11 @@ class Pi:
     def url(self) -> str:
         return self.web.url
 
+    @property
+    def kaiser(self) -> KaiserNode:
+        assert isinstance(self.node, KaiserNode)
+        return self.node
+
     def app(self) -> App:
         return App(
             node=self.name,

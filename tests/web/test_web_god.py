@@ -218,7 +218,7 @@ async def test_what_a_kaiser_wishes_waits_for_a_person(tree: Tree) -> None:
     await tree.new_kaiser("kaiser_2")
     await tree.god.new_esp()
     await tree.moved(ESP, "kaiser_1")
-    await one.node.petition(ESP, "kaiser_2", "it is nearer")  # type: ignore[union-attr]
+    await one.kaiser.petition(ESP, "kaiser_2", "it is nearer")
     await until(lambda: bool(tree.gods.core.chains))
     (chain,) = (await tree.god.get(CHAINS))["command_chains"]
     assert (chain["status"], chain["step"], chain["issued_by"]) == ("pending", "leave", "kaiser:kaiser_1")

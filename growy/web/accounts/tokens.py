@@ -6,12 +6,16 @@ import enum
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import jwt
 
 from growy.model.errors import ConfigError, TokenExpired, Unauthorized
 from growy.web.gate import NOT_VALID
+
+if TYPE_CHECKING:
+    from jwt.types import Options  # since PyJWT 2.10
 
 KEY_FILE = "tokens.key"
 KEY_BYTES = 64
@@ -64,9 +68,13 @@ class Signer:
     def read(self, token: str, kind: TokenKind, now_s: float) -> Claims:
         """Raises Unauthorized: not ours, or of another kind; TokenExpired."""
         # The time is compared here: growyd's clock is not PyJWT's, and a Pi that has just started may be late.
-        options = {"require": ["sub", "type", "sid", "exp", "iat"], "verify_exp": False, "verify_iat": False}
+        options: Options = {
+            "require": ["sub", "type", "sid", "exp", "iat"],
+            "verify_exp": False,
+            "verify_iat": False,
+        }
         try:
-            said = jwt.decode(token, self._key, [_ALGORITHM], options)  # type: ignore[arg-type]
+            said = jwt.decode(token, self._key, [_ALGORITHM], options)
             claims = Claims(
                 kind=TokenKind(said["type"]),
                 user_id=int(said["sub"]),
